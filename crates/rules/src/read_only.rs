@@ -1,0 +1,269 @@
+//! The first of three walls around SQL: what a statement may be (the wire contract, section 2).
+//!
+//! Asked before a text reaches the engine; the second wall is on the plan, the third is a session that holds nothing
+//! else. Promises: what is not on the list of allowed statements is refused, wherever in the text it hides, and no text
+//! overflows the stack of the caller, whatever its size.
+//! Not here: which tables and scalar functions exist, and every limit on what a query may cost.
+
+mod nesting;
+mod words;
+
+use crate::{Error, Result};
+use sqlparser::ast::{
+    DescribeAlias, Expr, ObjectName, ObjectNamePart, Query, Select, SetExpr,
+    Statement as SqlStatement, TableFactor, Visit, Visitor,
+};
+use sqlparser::dialect::GenericDialect;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use std::ops::ControlFlow;
+
+/// What kind of statement runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statement {
+    /// `SELECT`, `WITH` or `VALUES`.
+    Query,
+    /// `EXPLAIN` of a query, with or without `ANALYZE`.
+    Explain,
+    /// `SHOW TABLES`.
+    ShowTables,
+    /// `SHOW COLUMNS`.
+    ShowColumns,
+    /// `DESCRIBE` of a table or a query.
+    Describe,
+}
+
+const ALLOWED: &str = "only one read-only statement (SELECT, WITH, VALUES, EXPLAIN, SHOW TABLES, SHOW COLUMNS, \
+                       DESCRIBE) runs here";
+
+/// The stack of the thread that parses, in bytes. The parser takes up to 100 KiB a level in a debug build, and several
+/// of its recursions neither grow the stack nor count their depth; [`nesting`] bounds the levels, this pays for them.
+/// The pages are only touched when they are needed.
+const STACK_BYTES: usize = 16 << 20;
+
+/// The most characters of the parser's own words that a message repeats; they quote the text.
+const DETAIL_CHARS_MAX: usize = 200;
+
+/// Says what kind of statement `sql` is, if it is exactly one read-only statement.
+///
+/// Comments and a trailing semicolon are fine.
+///
+/// # Errors
+/// [`crate::Kind::Invalid`] with the reason: no statement or several, a statement or clause that is not read-only,
+/// nesting beyond the limits, or a syntax error with its line and column. [`crate::Kind::Unavailable`] when the system
+/// has no thread to parse on.
+pub fn inspect(sql: &str) -> Result<Statement> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("read-only".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || inspect_here(sql));
+        match thread {
+            Ok(thread) => thread
+                .join()
+                .unwrap_or_else(|_| Err(Error::invalid("the query cannot be parsed"))),
+            Err(source) => Err(
+                Error::unavailable("the query cannot be checked now; try again").because(source),
+            ),
+        }
+    })
+}
+
+fn inspect_here(sql: &str) -> Result<Statement> {
+    let dialect = GenericDialect {};
+    let tokens = Tokenizer::new(&dialect, sql)
+        .tokenize_with_location()
+        .map_err(|error| syntax_error(error.into()))?;
+    check_is_one(&tokens)?;
+    nesting::check(&tokens)?;
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+    let statements = parser.parse_statements().map_err(syntax_error)?;
+    // The parser stops at a stray END and ignores what follows.
+    let rest = parser.peek_token_ref();
+    if rest.token != Token::EOF {
+        return Err(Error::invalid(format!(
+            "the query goes on after its end{}",
+            rest.span.start
+        )));
+    }
+    let [statement] = statements.as_slice() else {
+        return Err(Error::invalid(
+            "one statement at a time: send the others on their own",
+        ));
+    };
+    match statement.visit(&mut ReadOnly) {
+        ControlFlow::Break(refused) => Err(*refused),
+        ControlFlow::Continue(()) => kind(statement),
+    }
+}
+
+/// Refuses no statement and several, before anything is parsed.
+fn check_is_one(tokens: &[TokenWithSpan]) -> Result<()> {
+    let mut words = tokens
+        .iter()
+        .map(|token| &token.token)
+        .filter(|token| !matches!(token, Token::Whitespace(_) | Token::EOF))
+        .skip_while(|token| **token == Token::SemiColon)
+        .peekable();
+    if words.peek().is_none() {
+        return Err(Error::invalid(
+            "the query is empty: send one statement, such as SELECT 1",
+        ));
+    }
+    let mut after_first = words.skip_while(|token| **token != Token::SemiColon);
+    if after_first.any(|token| *token != Token::SemiColon) {
+        return Err(Error::invalid(
+            "one statement at a time: send the others on their own",
+        ));
+    }
+    Ok(())
+}
+
+fn syntax_error(error: ParserError) -> Error {
+    let detail = match error {
+        ParserError::TokenizerError(detail) | ParserError::ParserError(detail) => detail,
+        ParserError::RecursionLimitExceeded => {
+            return Error::invalid("the query nests too deeply: use fewer levels");
+        }
+    };
+    let shown: String = detail.chars().take(DETAIL_CHARS_MAX).collect();
+    let cut = if shown.len() < detail.len() {
+        "…"
+    } else {
+        ""
+    };
+    Error::invalid(format!("the query has a syntax error: {shown}{cut}"))
+}
+
+/// The kind of a statement at the top, default deny.
+fn kind(statement: &SqlStatement) -> Result<Statement> {
+    let is_describe = |alias| match alias {
+        DescribeAlias::Describe | DescribeAlias::Desc => Statement::Describe,
+        DescribeAlias::Explain => Statement::Explain,
+    };
+    match statement {
+        SqlStatement::Query(_) => Ok(Statement::Query),
+        SqlStatement::Explain {
+            describe_alias,
+            statement,
+            ..
+        } => match statement.as_ref() {
+            SqlStatement::Query(_) => Ok(is_describe(*describe_alias)),
+            _ => Err(Error::invalid("EXPLAIN explains queries only")),
+        },
+        // EXPLAIN of a table name is another way to write DESCRIBE.
+        SqlStatement::ExplainTable { .. } => Ok(Statement::Describe),
+        SqlStatement::ShowTables { .. } => Ok(Statement::ShowTables),
+        SqlStatement::ShowColumns { .. } => Ok(Statement::ShowColumns),
+        other => Err(*not_allowed(&first_word(other))),
+    }
+}
+
+/// What the statement calls itself, for messages.
+fn first_word(statement: &SqlStatement) -> String {
+    let text = statement.to_string();
+    text.split_whitespace().next().unwrap_or("this").to_owned()
+}
+
+fn not_allowed(what: &str) -> Box<Error> {
+    Box::new(Error::invalid(format!("{what} is not allowed: {ALLOWED}")))
+}
+
+/// Walks the whole statement and breaks at the first thing that is not read-only.
+struct ReadOnly;
+
+impl Visitor for ReadOnly {
+    type Break = Box<Error>;
+
+    /// Statements hide in statements: a CTE or a set expression may hold an INSERT.
+    fn pre_visit_statement(&mut self, statement: &SqlStatement) -> ControlFlow<Self::Break> {
+        match statement {
+            SqlStatement::Query(_)
+            | SqlStatement::Explain { .. }
+            | SqlStatement::ExplainTable { .. }
+            | SqlStatement::ShowTables { .. }
+            | SqlStatement::ShowColumns { .. } => ControlFlow::Continue(()),
+            other => ControlFlow::Break(not_allowed(&first_word(other))),
+        }
+    }
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
+        let refused = [
+            (!query.locks.is_empty(), "FOR UPDATE or FOR SHARE"),
+            (query.for_clause.is_some(), "FOR XML, JSON or BROWSE"),
+            (query.settings.is_some(), "SETTINGS"),
+            (query.format_clause.is_some(), "FORMAT"),
+            (holds_table_command(&query.body), "TABLE"),
+        ];
+        match refused.into_iter().find(|(is_there, _)| *is_there) {
+            Some((_, what)) => ControlFlow::Break(not_allowed(what)),
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Self::Break> {
+        match select.into {
+            Some(_) => ControlFlow::Break(not_allowed("SELECT … INTO")),
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    /// A string where a table's name belongs is a file or an address in some engines.
+    fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<Self::Break> {
+        let is_name = |part: &ObjectNamePart| {
+            part.as_ident()
+                .is_some_and(|ident| ident.quote_style != Some('\''))
+        };
+        if name.0.iter().all(is_name) {
+            return ControlFlow::Continue(());
+        }
+        ControlFlow::Break(Box::new(Error::invalid(
+            "a string cannot stand for a table: write the table's name without quotes",
+        )))
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
+        let function = match factor {
+            TableFactor::Table {
+                name,
+                args: Some(_),
+                ..
+            }
+            | TableFactor::Function { name, .. } => name,
+            TableFactor::TableFunction {
+                expr: Expr::Function(function),
+                ..
+            } => &function.name,
+            _ => return ControlFlow::Continue(()),
+        };
+        let last = function.0.last().and_then(ObjectNamePart::as_ident);
+        match last.map(|ident| ident.value.to_lowercase()) {
+            Some(name) if !reads_files(&name) => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(Box::new(Error::invalid(format!(
+                "table function {function} is not allowed: a query reads the organization's own tables only"
+            )))),
+        }
+    }
+}
+
+/// Whether a table function of that lower-case name opens files or addresses in any engine known to have it. The
+/// engine's own list of functions decides what exists; this one only gives the better message.
+fn reads_files(name: &str) -> bool {
+    name.starts_with("read_") || name.starts_with("parquet_") || name.ends_with("_scan")
+}
+
+/// Whether `TABLE name` stands for a query anywhere in a set expression. Subqueries are visited on their own.
+fn holds_table_command(body: &SetExpr) -> bool {
+    let mut left_to_see = vec![body];
+    while let Some(body) = left_to_see.pop() {
+        match body {
+            SetExpr::Table(_) => return true,
+            SetExpr::SetOperation { left, right, .. } => left_to_see.extend([left.as_ref(), right]),
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! Names of entries: made from log keys, safe to unpack, unique within one archive.
+//!
+//! Many readers hand a raw name to whoever unpacks it, so a name that climbs out of the folder must
+//! not be in the archive at all, whatever has been stored. Log keys are checked when they are
+//! written (the wire contract, section 7); this is the second wall, and it changes no key that
+//! passed the first, but for a leading drive letter.
+
+use std::collections::HashMap;
+
+/// A log key has at most this many bytes (the wire contract, section 7); of anything longer the
+/// rest is dropped.
+const KEY_BYTES_MAX: usize = 900;
+/// The longest file name that common file systems can hold.
+const SEGMENT_BYTES_MAX: usize = 255;
+/// Keeps room for the key in the last segment. Real suffixes are `-system`, `-history`, `-error`.
+const SUFFIX_BYTES_MAX: usize = 64;
+
+/// Makes entry names safe and unique within one archive (the wire contract, section 1, "entry
+/// names").
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Every name given, and the number to try for the next entry that wants the same.
+    given: HashMap<String, u64>,
+}
+
+impl Names {
+    /// The name of one entry: `log_key` followed by `suffix`.
+    ///
+    /// What is not safe becomes `_`; a name that was given before gets `~2`, `~3`, … before the
+    /// suffix.
+    pub fn entry(&mut self, log_key: &str, suffix: &str) -> String {
+        let path = safe_path(log_key);
+        let suffix = clean(cut(suffix, SUFFIX_BYTES_MAX)).replace(['/', ':'], "_");
+        // The last segment is the file, the others are its folders.
+        let (folders, stem) = path.split_at(path.rfind('/').map_or(0, |slash| slash + 1));
+
+        let wanted = name(folders, stem, "", &suffix);
+        let Some(&first_number) = self.given.get(&wanted) else {
+            self.given.insert(wanted.clone(), 2);
+            return wanted;
+        };
+        let mut number = first_number;
+        let free = loop {
+            let candidate = name(folders, stem, &format!("~{number}"), &suffix);
+            number += 1;
+            if !self.given.contains_key(&candidate) {
+                break candidate;
+            }
+        };
+        // Without this, the same key n times would cost n²/2 look-ups.
+        self.given.insert(wanted, number);
+        self.given.insert(free.clone(), 2);
+        free
+    }
+}
+
+/// Cuts the stem, never its number or suffix, so that the last segment keeps within its limit.
+fn name(folders: &str, stem: &str, number: &str, suffix: &str) -> String {
+    let stem = cut(stem, SEGMENT_BYTES_MAX - number.len() - suffix.len());
+    format!("{folders}{stem}{number}{suffix}")
+}
+
+fn safe_path(log_key: &str) -> String {
+    let relative = cut(log_key.trim_start_matches('/'), KEY_BYTES_MAX);
+    let segments: Vec<String> = relative.split('/').map(safe_segment).collect();
+    let mut path = segments.join("/");
+    // `C:` at the start names a drive on Windows; a colon anywhere else is part of many ids.
+    if let [letter, b':', ..] = path.as_bytes()
+        && letter.is_ascii_alphabetic()
+    {
+        path.replace_range(1..2, "_");
+    }
+    path
+}
+
+fn safe_segment(segment: &str) -> String {
+    match segment {
+        "" | "." => "_".to_owned(),
+        ".." => "__".to_owned(),
+        _ => cut(&clean(segment), SEGMENT_BYTES_MAX).to_owned(),
+    }
+}
+
+fn clean(text: &str) -> String {
+    text.replace(
+        |c: char| c == '\\' || c.is_control() || turns_direction(c),
+        "_",
+    )
+}
+
+/// Invisible characters that make a name read as another one, `fdp.exe` as `exe.pdf`: marks,
+/// embeddings, overrides and isolates of the Unicode bidirectional algorithm (UAX #9, section 2).
+/// The same ones are refused in log keys.
+fn turns_direction(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
+/// The longest beginning of at most `bytes_max` bytes that splits no character.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}
+
+#[cfg(test)]
+mod tests;

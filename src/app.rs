@@ -1,0 +1,110 @@
+//! The application: made from settings here and nowhere else, then served until it is told to stop.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use rules::{Error, Result};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::engine::{Pool, PoolSettings};
+use crate::guard::RateLimits;
+use crate::http;
+use crate::identity::Identity;
+use crate::lake::Lake;
+
+/// Everything a request needs.
+#[derive(Debug)]
+pub struct App {
+    pub config: Config,
+    pub clock: Clock,
+    pub directory: Directory,
+    pub identity: Identity,
+    pub lake: Lake,
+    pub queries: Arc<Pool>,
+    pub rate_limits: RateLimits,
+}
+
+impl App {
+    /// Opens the data directory, which is made when missing, and starts the query workers.
+    ///
+    /// # Errors
+    /// As the parts say: an unusable data directory, workers that do not start.
+    pub async fn open(config: Config, clock: Clock) -> Result<Arc<Self>> {
+        let directory = Directory::open(&config.directory_file()).await?;
+        let identity = Identity::open(directory.clone(), clock.clone(), &config.identity).await?;
+        let lake = Lake::local(&config.lake_dir())?;
+        let program = std::env::current_exe().map_err(|error| {
+            Error::internal("the program does not know where it lies").because(error)
+        })?;
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let workers = match config.limits.sql_workers {
+            0 => cores.max(2),
+            workers => workers,
+        };
+        let queries = Pool::start(PoolSettings {
+            program,
+            workers,
+            memory_bytes: config.limits.sql_memory_bytes,
+            spill_dir: config.spill_dir(),
+            spill_bytes: config.limits.sql_spill_bytes,
+        })?;
+        let rate_limits = RateLimits::new(&config.limits);
+        Ok(Arc::new(Self {
+            config,
+            clock,
+            directory,
+            identity,
+            lake,
+            queries,
+            rate_limits,
+        }))
+    }
+
+    /// Serves until `stop`, then lets requests under way finish, for as long as the settings allow.
+    ///
+    /// # Errors
+    /// `Internal` when the listener fails.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<()> {
+        let grace = Duration::from_secs(self.config.server.shutdown_seconds);
+        let router = http::router(self);
+        // Answers are small and written in pieces; waiting to fill a packet would hold each one up.
+        let listener = listener.tap_io(|connection| {
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "a connection keeps its delay"
+                );
+            }
+        });
+        let (stopping, stopped) = oneshot::channel();
+        let served = axum::serve(listener, router).with_graceful_shutdown(async move {
+            stop.await;
+            tracing::info!("stopping: no new requests; those under way may finish");
+            let _ = stopping.send(());
+        });
+        let too_late = async {
+            if stopped.await.is_err() {
+                // The server ended by itself; its own result counts.
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(grace).await;
+        };
+        tokio::select! {
+            result = served => result.map_err(|error| Error::internal("the server failed").because(error)),
+            () = too_late => {
+                tracing::warn!("requests were still under way after {} s; they are cut off", grace.as_secs());
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The command line (the wire contract, section 8): one file per command.
+//!
+//! Operator commands work on the data directory, whether a server runs or not; `prompt-logs download` and `sql` are
+//! clients over HTTP. Results go to standard output, everything else to standard error.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line prints"
+)]
+
+mod api_key;
+mod client;
+mod demo;
+mod org;
+mod progress;
+mod prompt_logs;
+mod serve;
+mod sql;
+mod table;
+mod token;
+mod user;
+
+use std::error::Error as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use rules::{Error, OrgId, Result};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::engine::worker;
+
+/// The Admin API of the Amigo agent platform, self-hosted: prompt logs and SQL over your own data
+#[derive(Debug, Parser)]
+#[command(
+    name = "amigo-admin",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    /// Folder of everything the server stores [default: amigo-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Settings file (TOML); amigo-admin.example.toml documents every setting
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one JSON object on standard output
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Serve(serve::Args),
+    Org(org::Args),
+    User(user::Args),
+    ApiKey(api_key::Args),
+    Token(token::Args),
+    PromptLogs(prompt_logs::Args),
+    Table(table::Args),
+    Sql(sql::Args),
+    #[command(hide = true)]
+    QueryWorker(worker::Settings),
+}
+
+/// What every command works with.
+#[derive(Debug)]
+pub struct Context {
+    pub config: Config,
+    pub clock: Clock,
+    pub json: bool,
+}
+
+impl Context {
+    /// The result: one JSON object with `--json`, text for people without.
+    pub fn print(&self, human: impl FnOnce() -> String, value: serde_json::Value) {
+        if self.json {
+            println!("{value}");
+        } else {
+            println!("{}", human());
+        }
+    }
+}
+
+/// Runs the command the process was started with. Exit codes: 0 success, 1 failed, 2 wrong usage.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        // Before anything else takes memory: the worker begins by limiting itself.
+        Command::QueryWorker(settings) => worker::run(&settings),
+        command => run(command, cli.config, cli.data, cli.json),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", error.message());
+            // The operator may know everything: here, unlike over HTTP, the causes are shown.
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                eprintln!("  because: {error}");
+                cause = error.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command, config: Option<PathBuf>, data: Option<PathBuf>, json: bool) -> Result<()> {
+    let config = Config::load(config.as_deref(), data.as_deref())?;
+    let context = Context {
+        config,
+        clock: Clock::system(),
+        json,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::internal("the runtime cannot start").because(error))?;
+    runtime.block_on(async {
+        match command {
+            Command::Demo(args) => demo::run(args, context).await,
+            Command::Serve(args) => serve::run(args, context).await,
+            Command::Org(args) => org::run(args, &context).await,
+            Command::User(args) => user::run(args, &context).await,
+            Command::ApiKey(args) => api_key::run(args, &context).await,
+            Command::Token(args) => token::run(args, &context).await,
+            Command::PromptLogs(args) => prompt_logs::run(args, &context).await,
+            Command::Table(args) => table::run(args, &context).await,
+            Command::Sql(args) => sql::run(args, &context).await,
+            Command::QueryWorker(_) => {
+                unreachable!("the worker runs without a runtime of this kind")
+            }
+        }
+    })
+}
+
+/// Opens the directory and checks that the organization is in it.
+async fn known_organization(context: &Context, org: &OrgId) -> Result<Directory> {
+    let directory = org::open_directory(context).await?;
+    if directory.organization(org).await?.is_none() {
+        return Err(Error::not_found(format!(
+            "there is no organization {org}; create it first: amigo-admin org create {org}"
+        )));
+    }
+    Ok(directory)
+}

@@ -1,0 +1,235 @@
+//! `amigo-admin prompt-logs`: import and list on the data directory, download over HTTP.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use chrono::TimeDelta;
+use clap::Subcommand;
+use rules::{Error, LogKey, OrgId, Result};
+use serde_json::json;
+
+use super::org::{aligned, iso};
+use super::progress::Progress;
+use super::{Context, client, known_organization};
+use crate::lake::Lake;
+use crate::prompt_logs::{Chunk, Record, Written, ingest, list_keys};
+
+/// A line longer than this is no prompt log.
+const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Rejected lines that are explained one by one.
+const REJECTIONS_SHOWN: usize = 20;
+
+/// Import, list and download prompt logs
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Import prompt logs, one JSON object a line; a line that is none is named and left out
+    Import {
+        /// The organization
+        #[arg(value_name = "ORG", value_parser = OrgId::parse)]
+        org: OrgId,
+        /// A file, or - for standard input
+        #[arg(value_name = "FILE|-")]
+        file: PathBuf,
+    },
+    /// List the prompt logs whose key begins with a prefix, of any age
+    List {
+        /// The organization
+        #[arg(value_name = "ORG", value_parser = OrgId::parse)]
+        org: OrgId,
+        /// The prefix; "" lists all
+        prefix: String,
+    },
+    /// Download prompt logs from a server as a zip
+    ///
+    /// The server and who asks come from the environment: AMIGO_BASE_URL, AMIGO_ORGANIZATION_ID, AMIGO_API_KEY,
+    /// AMIGO_API_KEY_ID, AMIGO_USER_ID.
+    Download {
+        /// The prefix of the log keys
+        prefix: String,
+        /// The zip file to write
+        #[arg(short, long, value_name = "FILE.zip")]
+        output: PathBuf,
+        /// Continue behind this log key, when an earlier archive was cut
+        #[arg(long, value_name = "LOG_KEY", value_parser = LogKey::parse)]
+        after: Option<LogKey>,
+    },
+}
+
+pub async fn run(args: Args, context: &Context) -> Result<()> {
+    match args.command {
+        Command::Import { org, file } => import(&org, &file, context).await,
+        Command::List { org, prefix } => list(&org, &prefix, context).await,
+        Command::Download {
+            prefix,
+            output,
+            after,
+        } => client::download(&prefix, after.as_ref(), &output, context).await,
+    }
+}
+
+async fn list(org: &OrgId, prefix: &str, context: &Context) -> Result<()> {
+    known_organization(context, org).await?;
+    let lake = Lake::local(&context.config.lake_dir())?;
+    let logs = list_keys(&lake, org, prefix).await?;
+    let human = || {
+        let rows = logs
+            .iter()
+            .map(|(key, created_at)| [iso(*created_at), key.clone()]);
+        aligned(["CREATED", "LOG_KEY"], rows)
+    };
+    let all: Vec<_> = logs
+        .iter()
+        .map(|(key, at)| json!({"log_key": key, "created_at": at}))
+        .collect();
+    context.print(human, json!({"prompt_logs": all}));
+    Ok(())
+}
+
+async fn import(org: &OrgId, file: &Path, context: &Context) -> Result<()> {
+    known_organization(context, org).await?;
+    let lake = Lake::local(&context.config.lake_dir())?;
+    let mut import = Import::new(&lake, org, context);
+    let (input, size) = open(file)?;
+    let mut progress = Progress::bytes(format!("importing prompt logs into {org}"), size);
+    import.lines(input, &mut progress).await?;
+    progress.finish();
+    import.report(context)
+}
+
+/// A file or standard input, and its size where it is known.
+fn open(file: &Path) -> Result<(Box<dyn BufRead>, Option<u64>)> {
+    if file == Path::new("-") {
+        return Ok((Box::new(BufReader::new(std::io::stdin())), None));
+    }
+    let unreadable = |error| Error::invalid(format!("{} cannot be read: {error}", file.display()));
+    let opened = File::open(file).map_err(unreadable)?;
+    let size = opened.metadata().map_err(unreadable)?.len();
+    Ok((
+        Box::new(BufReader::with_capacity(1 << 20, opened)),
+        Some(size),
+    ))
+}
+
+/// An import under way; shared with the demo, whose data comes from no file.
+pub(super) struct Import<'a> {
+    lake: &'a Lake,
+    org: &'a OrgId,
+    context: &'a Context,
+    chunk: Chunk,
+    total: Written,
+    rejected: usize,
+    too_old: usize,
+}
+
+impl<'a> Import<'a> {
+    pub(super) fn new(lake: &'a Lake, org: &'a OrgId, context: &'a Context) -> Self {
+        let (total, chunk) = (Written::default(), Chunk::default());
+        Self {
+            lake,
+            org,
+            context,
+            chunk,
+            total,
+            rejected: 0,
+            too_old: 0,
+        }
+    }
+
+    async fn lines(&mut self, mut input: Box<dyn BufRead>, progress: &mut Progress) -> Result<()> {
+        let mut line = Vec::new();
+        let (mut number, mut bytes) = (0_u64, 0_u64);
+        loop {
+            line.clear();
+            number += 1;
+            let read = input
+                .by_ref()
+                .take(LINE_BYTES_MAX + 1)
+                .read_until(b'\n', &mut line);
+            let read = read.map_err(|error| {
+                Error::invalid(format!("line {number} cannot be read: {error}"))
+            })?;
+            if read == 0 {
+                break;
+            }
+            bytes += read as u64;
+            progress.set(bytes);
+            if read as u64 > LINE_BYTES_MAX {
+                return Err(Error::invalid(format!(
+                    "line {number} is longer than {LINE_BYTES_MAX} bytes; the lines before it may have been imported, and importing again is safe"
+                )));
+            }
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            match Record::parse(&line) {
+                Ok(record) => self.push(record).await?,
+                Err(error) => self.reject(number, &error, progress),
+            }
+        }
+        self.write().await
+    }
+
+    pub(super) async fn push(&mut self, record: Record) -> Result<()> {
+        let oldest =
+            self.context.clock.now() - TimeDelta::days(self.context.config.retention.days.into());
+        self.too_old += usize::from(
+            record
+                .created_at
+                .is_some_and(|created_at| created_at < oldest),
+        );
+        self.chunk.push(record);
+        if self.chunk.is_full() {
+            self.write().await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes what is gathered; it is on disk when this returns.
+    pub(super) async fn write(&mut self) -> Result<()> {
+        let records = std::mem::take(&mut self.chunk).into_records();
+        let written = ingest::write(self.lake, self.org, records, self.context.clock.now()).await?;
+        self.total.written += written.written;
+        self.total.unchanged += written.unchanged;
+        Ok(())
+    }
+
+    fn reject(&mut self, line: u64, error: &Error, progress: &Progress) {
+        self.rejected += 1;
+        if self.rejected <= REJECTIONS_SHOWN {
+            progress.say(&format!("line {line}: {}", error.message()));
+        } else if self.rejected == REJECTIONS_SHOWN + 1 {
+            progress.say("more lines are rejected; they are only counted from here on");
+        }
+    }
+
+    fn report(&self, context: &Context) -> Result<()> {
+        let Written { written, unchanged } = self.total;
+        let rejected = self.rejected;
+        let human = || format!("{written} written, {unchanged} unchanged, {rejected} rejected");
+        context.print(
+            human,
+            json!({"written": written, "unchanged": unchanged, "rejected": rejected}),
+        );
+        if self.too_old > 0 {
+            let days = context.config.retention.days;
+            eprintln!(
+                "{} logs are older than {days} days: they are stored, but not served",
+                self.too_old
+            );
+        }
+        if rejected > 0 {
+            return Err(Error::invalid(format!(
+                "{rejected} lines were rejected; everything else was imported"
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! `amigo-admin table`: files into lake tables.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use rules::{Error, OrgId, Result, TableName};
+use serde_json::json;
+
+use super::progress::Progress;
+use super::{Context, known_organization};
+use crate::lake::append::{Imported, Target, import_file};
+use crate::lake::{Lake, prompt_log_table};
+
+/// Import files into an organization's tables
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Import a file into a table, which is made when there is none; all of it, or nothing
+    ///
+    /// ISO-8601 instants become timestamps; nested values become JSON text.
+    Import {
+        /// The organization
+        #[arg(value_name = "ORG", value_parser = OrgId::parse)]
+        org: OrgId,
+        /// The table: lower-case letters, digits and _
+        #[arg(value_name = "TABLE", value_parser = TableName::parse)]
+        table: TableName,
+        /// A file: .ndjson, .json (an array), .csv (with a header) or .parquet
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Replace the table's columns and rows; without it the rows are appended
+        #[arg(long)]
+        replace: bool,
+    },
+}
+
+pub async fn run(args: Args, context: &Context) -> Result<()> {
+    let Command::Import {
+        org,
+        table,
+        file,
+        replace,
+    } = args.command;
+    known_organization(context, &org).await?;
+    if table == prompt_log_table::name() {
+        let way = format!("amigo-admin prompt-logs import {org} {}", file.display());
+        return Err(Error::invalid(format!(
+            "prompt logs have a table of their own; use: {way}"
+        )));
+    }
+    let lake = Lake::local(&context.config.lake_dir())?;
+    let target = Target {
+        org: &org,
+        table: &table,
+        replace,
+    };
+    let Imported { rows, columns } = import(&lake, target, &file, context).await?;
+    context.print(
+        || format!("{rows} rows of {columns} columns imported into {table}"),
+        json!({"table": table, "rows": rows, "columns": columns}),
+    );
+    Ok(())
+}
+
+/// Imports with a bar on standard error.
+pub(super) async fn import(
+    lake: &Lake,
+    target: Target<'_>,
+    file: &Path,
+    context: &Context,
+) -> Result<Imported> {
+    let size = std::fs::metadata(file)
+        .map_err(|error| Error::invalid(format!("{} cannot be read: {error}", file.display())))?;
+    // Every byte is read twice: once for the columns, once for the rows.
+    let mut progress = Progress::bytes(format!("importing {}", target.table), Some(size.len() * 2));
+    let mut report = |phase, bytes| {
+        progress.set(if phase == "reading" {
+            bytes
+        } else {
+            size.len() + bytes
+        })
+    };
+    let imported = import_file(lake, target, file, context.clock.now(), &mut report).await;
+    progress.finish();
+    imported
+}

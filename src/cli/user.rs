@@ -1,0 +1,134 @@
+//! `amigo-admin user`: makes and lists the users of an organization.
+
+use clap::Subcommand;
+use rules::{Error, OrgId, Result, RoleName, UserId};
+use serde_json::{Value, json};
+
+use super::Context;
+use super::org::{aligned, iso, open_directory};
+use crate::directory::{NewUser, User};
+
+const ROLE_HELP: &str = "The user's role: DefaultUserRole, DefaultAdministratorRole, \
+    DefaultAmigoAdministratorRole, DefaultSuperAdministratorRole or another one of the organization";
+
+/// Make and list the users of an organization
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a user
+    Create(Create),
+    /// List the users of an organization
+    List {
+        /// The organization
+        #[arg(value_name = "ORG", value_parser = OrgId::parse)]
+        org_id: OrgId,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Create {
+    /// The organization
+    #[arg(value_name = "ORG", value_parser = OrgId::parse)]
+    org_id: OrgId,
+    /// The user's id: letters, digits and _ . @ + : -
+    #[arg(value_name = "USER_ID", value_parser = UserId::parse)]
+    user_id: UserId,
+    #[arg(long, value_name = "ROLE", value_parser = RoleName::parse, help = ROLE_HELP)]
+    role: RoleName,
+    /// E-mail address, which no other user of the organization may have
+    #[arg(long, value_name = "E")]
+    email: Option<String>,
+    /// First name
+    #[arg(long, value_name = "F")]
+    first_name: Option<String>,
+    /// Last name
+    #[arg(long, value_name = "L")]
+    last_name: Option<String>,
+}
+
+/// Runs `user create` or `user list`.
+pub async fn run(args: Args, context: &Context) -> Result<()> {
+    match args.command {
+        Command::Create(create) => create.run(context).await,
+        Command::List { org_id } => list(&org_id, context).await,
+    }
+}
+
+impl Create {
+    async fn run(self, context: &Context) -> Result<()> {
+        let directory = open_directory(context).await?;
+        let new = NewUser {
+            org_id: self.org_id,
+            user_id: self.user_id,
+            role: self.role,
+            email: self.email,
+            first_name: self.first_name,
+            last_name: self.last_name,
+        };
+        let now = context.clock.now();
+        directory.create_user(&new, now).await?;
+        let NewUser {
+            org_id, user_id, ..
+        } = &new;
+        let made = User {
+            org_id: org_id.clone(),
+            user_id: user_id.clone(),
+            role: new.role.clone(),
+            email: new.email.clone(),
+            first_name: new.first_name.clone(),
+            last_name: new.last_name.clone(),
+            created_at: now,
+            updated_at: now,
+        };
+        context.print(|| user_id.to_string(), as_json(&made));
+        eprintln!(
+            "created user {user_id} of organization {org_id}; next: amigo-admin token {org_id} {user_id}, \
+             or amigo-admin api-key create {org_id}"
+        );
+        Ok(())
+    }
+}
+
+async fn list(org_id: &OrgId, context: &Context) -> Result<()> {
+    let directory = open_directory(context).await?;
+    if directory.organization(org_id).await?.is_none() {
+        return Err(Error::not_found(format!(
+            "there is no organization {org_id}; amigo-admin org list shows all"
+        )));
+    }
+    let users = directory.users(org_id).await?;
+    let human = || {
+        let rows = users.iter().map(|user| {
+            let names = [user.first_name.as_deref(), user.last_name.as_deref()];
+            [
+                user.user_id.to_string(),
+                user.role.to_string(),
+                names.into_iter().flatten().collect::<Vec<_>>().join(" "),
+                user.email.clone().unwrap_or_default(),
+                iso(user.created_at),
+            ]
+        });
+        aligned(["USER_ID", "ROLE", "NAME", "EMAIL", "CREATED"], rows)
+    };
+    let all: Vec<Value> = users.iter().map(as_json).collect();
+    context.print(human, json!({ "users": all }));
+    Ok(())
+}
+
+fn as_json(user: &User) -> Value {
+    json!({
+        "org_id": user.org_id,
+        "user_id": user.user_id,
+        "role": user.role,
+        "email": user.email,
+        "first_name": user.first_name,
+        "last_name": user.last_name,
+        "created_at": iso(user.created_at),
+        "updated_at": iso(user.updated_at),
+    })
+}

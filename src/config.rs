@@ -1,0 +1,308 @@
+//! Settings: what an operator may change, and nothing else.
+//!
+//! Read once at the start and handed down as data. Every setting stands in one table, the `section!` blocks below,
+//! with its name, default, range and help text; the structs, their defaults, the checks and [`Config::settings`] are
+//! made from it, and tests hold `amigo-admin.example.toml` and `docs/configuration.md` to it.
+//! A later source wins: built-in defaults, the TOML file, `AMIGO_ADMIN_…` environment variables, the command line.
+//! Not here: components made from settings (the application wires those), and the clients' `AMIGO_…` variables.
+
+use std::fmt::Display;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use rules::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+mod sources;
+#[cfg(test)]
+mod tests;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+/// Of memory and disk, which are counted in `u64` whatever the machine.
+const GIB: u64 = 1024 * 1024 * 1024;
+
+/// One line of the table of settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// As in the file: section and name with a dot between them.
+    pub path: &'static str,
+    /// The default as it is written in TOML.
+    pub default: String,
+    /// What else may be given: a range of numbers, a list of words, or empty.
+    pub allowed: String,
+    pub help: &'static str,
+}
+
+/// What the table says of a setting beside its default.
+struct Row {
+    path: &'static str,
+    allowed: Option<String>,
+    help: &'static str,
+}
+
+/// Makes a struct of settings: `name: type = default, range?, help;`.
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident in $prefix:literal {
+        $($field:ident: $type:ty = $default:expr, $(($range:expr),)? $help:literal;)*
+    }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $name { $(#[doc = $help] pub $field: $type,)* }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl $name {
+            fn rows() -> Vec<Row> {
+                vec![$(Row {
+                    path: concat!($prefix, stringify!($field)),
+                    allowed: None$(.or(Some(range_text(&$range))))?,
+                    help: $help,
+                },)*]
+            }
+
+            fn check_ranges(&self) -> Result<()> {
+                $($(check_range(concat!($prefix, stringify!($field)), &self.$field, &$range)?;)?)*
+                Ok(())
+            }
+        }
+    };
+}
+
+section! {
+    /// Where and how the server listens.
+    Server in "server." {
+        listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            "Address and port the server listens on; port 0 takes any free one.";
+        shutdown_seconds: u64 = 30, (0..=3600),
+            "Seconds that requests under way may take to finish after the server was told to stop.";
+    }
+}
+
+section! {
+    /// What is written to standard error.
+    Logs in "logs." {
+        format: LogFormat = LogFormat::Text,
+            "Form of a log line: text for people, json for machines.";
+        level: String = "info".to_owned(),
+            "Least severe level that is logged, or a list of them by module, such as info,amigo_admin=debug.";
+    }
+}
+
+section! {
+    /// How much one request, one caller or one query may take.
+    Limits in "limits." {
+        rate_limits: bool = true,
+            "Whether requests are counted against the limits per minute; false only for load tests on loopback.";
+        signin_per_minute: u32 = 5, (1..=1_000_000),
+            "Sign-ins with an API key, per minute and key.";
+        prompt_logs_per_minute: u32 = 20, (1..=1_000_000),
+            "Downloads of prompt logs, per minute and user.";
+        sql_per_minute: u32 = 6, (1..=1_000_000),
+            "SQL queries, per minute and user.";
+        request_body_bytes: usize = 2 * MIB, (KIB..=1024 * MIB),
+            "Bytes of a JSON request body.";
+        archive_logs: usize = 1000, (1..=100_000),
+            "Prompt logs in one downloaded archive.";
+        download_idle_seconds: u64 = 60, (1..=3600),
+            "Seconds a client may read nothing of a download before it is cut off.";
+        sql_rows: usize = 1000, (1..=1_000_000),
+            "Rows in the answer to one synchronous query.";
+        sql_seconds: u64 = 30, (1..=86_400),
+            "Seconds one synchronous query may take, waiting included.";
+        sql_workers: usize = 0, (0..=1024),
+            "Queries that run at the same time; 0 means one for each core, at least 2.";
+        sql_memory_bytes: u64 = 2 * GIB, (GIB / 4..=1024 * GIB),
+            "Address space of one query worker, in bytes.";
+        sql_result_bytes: usize = 32 * MIB, (KIB..=1024 * MIB),
+            "Bytes of JSON in the answer to one synchronous query.";
+        sql_spill_bytes: u64 = 2 * GIB, (0..=1024 * GIB),
+            "Bytes one query may write to temporary files when its memory is full; 0 means none.";
+    }
+}
+
+section! {
+    /// How long data is kept.
+    Retention in "retention." {
+        days: u32 = 30, (1..=36_500),
+            "Days a prompt log is kept and shown after it was produced.";
+    }
+}
+
+section! {
+    /// Tokens and who issues them.
+    Identity in "identity." {
+        token_seconds: u32 = 3600, (60..=2_592_000),
+            "Seconds a token is valid after sign-in.";
+        issuer: String = "amigo-admin".to_owned(),
+            "Name in the iss claim of every token; changing it invalidates the tokens issued before.";
+    }
+}
+
+/// All settings of one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Folder of everything the server stores.
+    pub data_dir: PathBuf,
+    pub server: Server,
+    pub logs: Logs,
+    pub limits: Limits,
+    pub retention: Retention,
+    pub identity: Identity,
+}
+
+/// Form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("amigo-data"),
+            server: Server::default(),
+            logs: Logs::default(),
+            limits: Limits::default(),
+            retention: Retention::default(),
+            identity: Identity::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The settings from all sources; `data`, from the command line, wins over every other `data_dir`.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the setting and where it was given: an unreadable file, a name that is no setting, a value of
+    /// the wrong type or outside its range.
+    pub fn load(file: Option<&Path>, data: Option<&Path>) -> Result<Self> {
+        Self::from_sources(file, &sources::environment(std::env::vars_os())?, data)
+    }
+
+    fn from_sources(
+        file: Option<&Path>,
+        environment: &sources::Environment,
+        data: Option<&Path>,
+    ) -> Result<Self> {
+        let mut config: Self = sources::read(file, environment)?;
+        if let Some(data) = data {
+            config.data_dir = data.to_owned();
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Every setting with its default, in the order of the example file.
+    pub fn settings() -> Vec<Setting> {
+        let defaults = serde_json::to_value(Self::default())
+            .expect("settings are strings, numbers and booleans under string keys");
+        rows()
+            .into_iter()
+            .map(|row| Setting {
+                path: row.path,
+                // JSON and TOML write strings, integers and booleans the same way.
+                default: defaults
+                    .pointer(&format!("/{}", row.path.replace('.', "/")))
+                    .expect("the table and the structs have the same fields")
+                    .to_string(),
+                allowed: row.allowed.unwrap_or_default(),
+                help: row.help,
+            })
+            .collect()
+    }
+
+    /// The folder of the organizations' tables.
+    pub fn lake_dir(&self) -> PathBuf {
+        self.data_dir.join("lake")
+    }
+
+    /// The database of organizations, users, roles and keys.
+    pub fn directory_file(&self) -> PathBuf {
+        self.data_dir.join("directory.db")
+    }
+
+    /// The folder of queries' temporary files; whatever is in it may be deleted while no query runs.
+    pub fn spill_dir(&self) -> PathBuf {
+        self.data_dir.join("spill")
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.data_dir.as_os_str().is_empty() {
+            return Err(Error::invalid(
+                "data_dir is empty; give the folder of the server's data",
+            ));
+        }
+        self.server.check_ranges()?;
+        self.logs.check_ranges()?;
+        self.limits.check_ranges()?;
+        self.retention.check_ranges()?;
+        self.identity.check_ranges()?;
+        check_level(&self.logs.level)?;
+        check_issuer(&self.identity.issuer)
+    }
+}
+
+/// The whole table, in the order of the example file.
+fn rows() -> Vec<Row> {
+    let data_dir = Row {
+        path: "data_dir",
+        allowed: None,
+        help: "Folder of everything the server stores; made when it does not exist.",
+    };
+    let mut rows = vec![data_dir];
+    rows.extend(Server::rows());
+    rows.extend(Logs::rows());
+    rows.extend(Limits::rows());
+    rows.extend(Retention::rows());
+    rows.extend(Identity::rows());
+    rows
+}
+
+fn range_text<T: Display>(range: &RangeInclusive<T>) -> String {
+    format!("{} to {}", range.start(), range.end())
+}
+
+fn check_range<T: PartialOrd + Display>(
+    path: &str,
+    value: &T,
+    range: &RangeInclusive<T>,
+) -> Result<()> {
+    if range.contains(value) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "{path} is {value}; it must be {}",
+        range_text(range)
+    )))
+}
+
+fn check_level(level: &str) -> Result<()> {
+    tracing_subscriber::EnvFilter::try_new(level).map_err(|error| {
+        Error::invalid(format!(
+            "logs.level is {level:?}, which is no log filter; give a level such as info, or module=level pairs"
+        ))
+        .because(error)
+    })?;
+    Ok(())
+}
+
+/// The issuer is compared byte for byte in every token, so a stray space or line break must not hide in it.
+fn check_issuer(issuer: &str) -> Result<()> {
+    let graphic = issuer.chars().all(|c| c.is_ascii_graphic());
+    if issuer.is_empty() || issuer.len() > 256 || !graphic {
+        return Err(Error::invalid(
+            "identity.issuer must be 1 to 256 printable ASCII characters without spaces",
+        ));
+    }
+    Ok(())
+}

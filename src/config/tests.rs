@@ -1,0 +1,250 @@
+use std::ffi::OsString;
+
+use figment::Figment;
+use figment::providers::{Format, Toml};
+use figment::value::Value;
+use rules::Kind;
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../amigo-admin.example.toml");
+const DOCUMENT: &str = include_str!("../../docs/configuration.md");
+
+fn variables(given: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    given
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect()
+}
+
+/// Loads from a file of this text (none when empty) and these environment variables.
+fn load(toml: &str, environment: &[(&str, &str)]) -> Result<Config> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.toml");
+    std::fs::write(&file, toml).unwrap();
+    let file = (!toml.is_empty()).then_some(file);
+    let environment = sources::environment(variables(environment))?;
+    Config::from_sources(file.as_deref(), &environment, None)
+}
+
+/// The refusal is for the operator to act on, and its sentence has all these parts.
+#[track_caller]
+fn refused(toml: &str, environment: &[(&str, &str)], parts: &[&str]) {
+    let error = load(toml, environment).expect_err("must be refused");
+    assert_eq!(error.kind(), &Kind::Invalid);
+    for part in parts {
+        assert!(
+            error.message().contains(part),
+            "no {part:?} in: {}",
+            error.message()
+        );
+    }
+}
+
+/// A value other than the default that passes the checks, in TOML, and the same as an environment variable.
+fn another(setting: &Setting) -> (String, String) {
+    let text = match setting.path {
+        "data_dir" => "elsewhere",
+        "server.listen" => "[::1]:9090",
+        "logs.format" => "json",
+        "logs.level" => "warn,amigo_admin=debug",
+        "identity.issuer" => "https://amigo.example",
+        "limits.rate_limits" => return ("false".to_owned(), "false".to_owned()),
+        _ => {
+            let last = setting.allowed.rsplit_once(' ').expect("a range").1;
+            return (last.to_owned(), last.to_owned());
+        }
+    };
+    (format!("{text:?}"), text.to_owned())
+}
+
+#[test]
+fn every_setting_can_be_given_in_the_file_and_in_the_environment() {
+    for setting in Config::settings() {
+        let (toml, variable) = another(&setting);
+        let by_file = load(&format!("{} = {toml}", setting.path), &[]).unwrap();
+        assert_ne!(by_file, Config::default(), "{}", setting.path);
+        let name = sources::variable_of(setting.path);
+        let by_environment = load("", &[(&name, &variable)]).unwrap();
+        assert_eq!(by_environment, by_file, "{name}");
+    }
+}
+
+#[test]
+fn a_later_source_wins_and_leaves_the_other_settings_alone() {
+    let toml = "data_dir = \"from-file\"\n[limits]\nsql_rows = 7\nsql_seconds = 8";
+    let environment = [
+        ("AMIGO_ADMIN_LIMITS__SQL_ROWS", "9"),
+        ("AMIGO_ADMIN_LIMITS__RATE_LIMITS", "false"),
+        ("AMIGO_BASE_URL", "http://localhost"),
+        ("PATH", "/bin"),
+    ];
+    let config = load(toml, &environment).unwrap();
+    let mut expected = Config {
+        data_dir: "from-file".into(),
+        ..Config::default()
+    };
+    expected.limits.sql_rows = 9;
+    expected.limits.sql_seconds = 8;
+    expected.limits.rate_limits = false;
+    assert_eq!(config, expected);
+}
+
+#[test]
+fn the_data_directory_of_the_command_line_wins_over_all() {
+    let environment = sources::environment(variables(&[("AMIGO_ADMIN_DATA_DIR", "2026")])).unwrap();
+    let config = Config::from_sources(None, &environment, Some(Path::new("there"))).unwrap();
+    assert_eq!(config.directory_file(), Path::new("there/directory.db"));
+    assert_eq!(config.lake_dir(), Path::new("there/lake"));
+    assert_eq!(config.spill_dir(), Path::new("there/spill"));
+}
+
+#[test]
+fn a_text_setting_takes_a_variable_that_looks_like_a_number_as_text() {
+    let config = load("", &[("AMIGO_ADMIN_DATA_DIR", "2026")]).unwrap();
+    assert_eq!(config.data_dir, Path::new("2026"));
+}
+
+#[test]
+fn a_name_that_is_no_setting_is_refused_by_name() {
+    refused(
+        "sql_rows = 3",
+        &[],
+        &["sql_rows in ", "settings.toml", "is no setting"],
+    );
+    refused(
+        "[limits]\nsql_row = 3",
+        &[],
+        &["limits.sql_row in ", "settings.toml", "is no setting"],
+    );
+    refused(
+        "[limit]\nsql_rows = 3",
+        &[],
+        &["limit in ", "is no setting"],
+    );
+    for name in [
+        "AMIGO_ADMIN_LIMITS__SQL_ROW",
+        "AMIGO_ADMIN_LIMITS_SQL_ROWS",
+        "AMIGO_ADMIN_limits__sql_rows",
+        "AMIGO_ADMIN_LIMITS",
+        "AMIGO_ADMIN_",
+    ] {
+        refused("", &[(name, "3")], &[name, "names no setting"]);
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_refused_with_the_name_and_the_source() {
+    refused(
+        "[limits]\nsql_rows = \"many\"",
+        &[],
+        &["limits.sql_rows in ", "settings.toml", "many"],
+    );
+    refused("[limits]\nsql_rows = -1", &[], &["limits.sql_rows in "]);
+    refused("limits = 3", &[], &["limits in ", "settings.toml"]);
+    refused("[logs]\nformat = \"xml\"", &[], &["logs.format in ", "xml"]);
+    refused("[server]\nlisten = \"8080\"", &[], &["server.listen in "]);
+    refused(
+        "[server]\nlisten = \"127.0.0.1:65536\"",
+        &[],
+        &["server.listen in "],
+    );
+    refused(
+        "",
+        &[("AMIGO_ADMIN_LIMITS__RATE_LIMITS", "maybe")],
+        &[
+            "limits.rate_limits in the environment variable AMIGO_ADMIN_LIMITS__RATE_LIMITS",
+            "maybe",
+        ],
+    );
+}
+
+#[test]
+fn every_number_is_refused_just_outside_its_range() {
+    for setting in Config::settings() {
+        let Some((first, last)) = setting.allowed.split_once(" to ") else {
+            continue;
+        };
+        let first: u64 = first.parse().unwrap();
+        let last: u64 = last.parse().unwrap();
+        for inside in [first, last] {
+            load(&format!("{} = {inside}", setting.path), &[]).unwrap();
+        }
+        for outside in [first.checked_sub(1), Some(last + 1)].into_iter().flatten() {
+            let expected = format!(
+                "{} is {outside}; it must be {}",
+                setting.path, setting.allowed
+            );
+            refused(&format!("{} = {outside}", setting.path), &[], &[&expected]);
+        }
+    }
+}
+
+#[test]
+fn texts_that_mean_nothing_are_refused_by_name() {
+    refused("data_dir = \"\"", &[], &["data_dir is empty"]);
+    refused(
+        "[logs]\nlevel = \"info=loud\"",
+        &[],
+        &["logs.level is \"info=loud\""],
+    );
+    refused(
+        "[identity]\nissuer = \"\"",
+        &[],
+        &["identity.issuer must be"],
+    );
+    refused(
+        "[identity]\nissuer = \"a b\"",
+        &[],
+        &["identity.issuer must be"],
+    );
+}
+
+#[test]
+fn a_file_that_is_missing_or_no_toml_is_refused_by_name() {
+    refused("limits = [", &[], &["settings.toml is not valid TOML"]);
+    let missing = Config::from_sources(
+        Some(Path::new("nowhere/settings.toml")),
+        &sources::Environment::default(),
+        None,
+    );
+    let message = missing.unwrap_err().to_string();
+    assert!(
+        message.contains("nowhere/settings.toml cannot be read"),
+        "{message}"
+    );
+}
+
+#[test]
+fn the_example_file_sets_every_setting_to_its_default_below_its_help() {
+    let config = load(EXAMPLE, &[]).unwrap();
+    assert_eq!(config, Config::default());
+    let file = Figment::from(Toml::string(EXAMPLE));
+    for setting in Config::settings() {
+        let given: Value = file.find_value(setting.path).expect(setting.path);
+        assert!(!matches!(given, Value::Dict(..)), "{}", setting.path);
+        let name = setting.path.rsplit('.').next().unwrap();
+        let allowed = match setting.allowed.as_str() {
+            "" => String::new(),
+            allowed => format!(" Allowed: {allowed}."),
+        };
+        let lines = format!(
+            "# {}{allowed}\n{name} = {}\n",
+            setting.help, setting.default
+        );
+        assert!(EXAMPLE.contains(&lines), "the example lacks:\n{lines}");
+    }
+}
+
+#[test]
+fn the_document_has_a_line_for_every_setting_and_for_nothing_else() {
+    let mut lines = DOCUMENT.lines().filter(|line| line.starts_with("| `"));
+    for setting in Config::settings() {
+        let expected = format!(
+            "| `{}` | `{}` | {} | {} |",
+            setting.path, setting.default, setting.allowed, setting.help
+        );
+        assert_eq!(lines.next(), Some(expected.as_str()));
+    }
+    assert_eq!(lines.next(), None);
+}

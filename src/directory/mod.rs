@@ -1,0 +1,236 @@
+//! The database of organizations, users, roles and keys: one SQLite file in the data directory.
+//!
+//! The server and operator commands use it at the same time, each through its own [`Directory`]. Every change is one
+//! transaction and durable when the function returns. Every look-up names the organization, so nothing of another one
+//! can come back. One file per resource; instants are stored as Unix milliseconds.
+//! Not here: who may do what (`rules`), secrets in the clear (only hashes and the server's own signing keys arrive).
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rules::{Error, Result};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{Row, Sqlite, SqlitePool, Transaction};
+use tokio::time::Instant;
+
+mod api_keys;
+mod ids;
+mod organizations;
+mod roles;
+mod schema;
+mod signing_keys;
+#[cfg(test)]
+mod tests;
+mod users;
+
+pub use api_keys::{API_KEYS_MAX, ApiKey, NewApiKey};
+pub use ids::object_id;
+pub use organizations::Organization;
+pub use signing_keys::SigningKey;
+pub use users::{NewUser, User};
+
+/// How long a statement waits for another process's transaction; those last milliseconds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often the right to open the database is asked for while another process has it.
+const LOCK_POLL: Duration = Duration::from_millis(20);
+
+/// Readers run side by side; each connection is a thread, and a look-up takes microseconds.
+const CONNECTIONS_MAX: u32 = 4;
+
+/// The most characters of a name an operator gives to something.
+const NAME_CHARS_MAX: usize = 256;
+
+/// A handle on the database; clones share its connections.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    pool: SqlitePool,
+}
+
+impl Directory {
+    /// Opens the database at `file`; makes it, readable by this user of the machine only, when there is none.
+    ///
+    /// # Errors
+    /// `Conflict` when a newer version of this program wrote it, `Invalid` when it is something else or cannot be
+    /// made, `Unavailable` when another process held it for too long.
+    pub async fn open(file: &Path) -> Result<Self> {
+        let folder = file.parent().unwrap_or(file);
+        create_private_folder(folder).map_err(|error| cannot_create(folder, error))?;
+        Self::connect(file).await
+    }
+
+    /// Opens the database at `file`, for commands that have nothing to do without one.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, otherwise as [`Directory::open`].
+    pub async fn open_existing(file: &Path) -> Result<Self> {
+        if !file.is_file() {
+            let folder = file.parent().unwrap_or(file);
+            return Err(Error::not_found(format!(
+                "no data directory at {}: create an organization first",
+                folder.display()
+            )));
+        }
+        Self::connect(file).await
+    }
+
+    async fn connect(file: &Path) -> Result<Self> {
+        // Until it returns: SQLite refuses, without waiting, two that turn on the write-ahead log at once.
+        let _lock = lock(&file.with_extension("lock")).await?;
+        // Only when there is none: closing any handle on the file would drop the locks that SQLite holds on it for
+        // other connections of this process.
+        if !file.exists() {
+            create_private(file).map_err(|error| cannot_create(file, error))?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(BUSY_TIMEOUT)
+            .connect_with(options)
+            .await
+            .map_err(|error| opening(file, error))?;
+        schema::migrate(&pool, file).await?;
+        Ok(Self { pool })
+    }
+
+    /// Closes the connections after what they are doing; later calls fail. Dropping the last clone does it too, but
+    /// does not wait.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// A transaction that holds the write lock from its start, so that what it reads stays true until it commits.
+    async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
+        self.pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(failed)
+    }
+}
+
+/// Waits for the right to open the database; dropping the file gives it back, as does the end of the process.
+async fn lock(path: &Path) -> Result<File> {
+    let file = create_private(path).map_err(|error| cannot_create(path, error))?;
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                tokio::time::sleep(LOCK_POLL).await;
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::unavailable(
+                    "another process is opening the directory database; try again",
+                ));
+            }
+            Err(TryLockError::Error(error)) => {
+                let message = format!("{} cannot be locked: {error}", path.display());
+                return Err(Error::invalid(message).because(error));
+            }
+        }
+    }
+}
+
+fn create_private_folder(path: &Path) -> std::io::Result<()> {
+    let mut folder = DirBuilder::new();
+    folder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.create(path)
+}
+
+/// Opens a file for writing. SQLite gives its journals the mode of the database.
+fn create_private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn cannot_create(path: &Path, error: std::io::Error) -> Error {
+    Error::invalid(format!("cannot create {}: {error}", path.display())).because(error)
+}
+
+fn opening(file: &Path, error: sqlx::Error) -> Error {
+    /// `SQLITE_NOTADB`.
+    const NOT_A_DATABASE: &str = "26";
+    let code = error.as_database_error().and_then(|error| error.code());
+    if code.as_deref() == Some(NOT_A_DATABASE) {
+        let message = format!(
+            "{} is no directory database; choose another data directory",
+            file.display()
+        );
+        return Error::invalid(message).because(error);
+    }
+    failed(error)
+}
+
+/// The error of a statement that had no reason of its own to fail.
+fn failed(error: sqlx::Error) -> Error {
+    /// The primary result codes `SQLITE_BUSY`, `SQLITE_LOCKED` and `SQLITE_FULL`; the low byte of an extended one.
+    const BUSY: [i32; 2] = [5, 6];
+    const FULL: i32 = 13;
+    let code = error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .and_then(|code| code.parse::<i32>().ok())
+        .map(|code| code & 0xff);
+    let failed = match code {
+        Some(code) if BUSY.contains(&code) => {
+            Error::unavailable("the directory database is busy; try again")
+        }
+        Some(FULL) => Error::storage_full("there is no room left for the directory database"),
+        _ if matches!(error, sqlx::Error::PoolTimedOut) => {
+            Error::unavailable("the directory database is busy; try again")
+        }
+        _ => Error::internal("the directory database failed; the server's log says why"),
+    };
+    failed.because(error)
+}
+
+fn is_unique_violation(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.is_unique_violation())
+}
+
+/// The error of a row that no version of this program wrote.
+fn damaged(what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::internal(format!(
+        "{what} in the directory database is damaged; restore it from a backup"
+    ))
+    .because(error)
+}
+
+fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T>
+where
+    T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
+{
+    row.try_get(name).map_err(|error| damaged("a row", error))
+}
+
+fn instant(millis: i64) -> Result<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(millis)
+        .ok_or_else(|| damaged("an instant", format!("{millis} ms is out of range")))
+}
+
+/// A text people gave to something: not blank, not endless, and nothing in it that moves a terminal's cursor.
+fn check_text(what: &str, text: &str) -> Result<()> {
+    let chars = text.chars().count();
+    if text.trim().is_empty() || chars > NAME_CHARS_MAX || text.chars().any(char::is_control) {
+        return Err(Error::invalid(format!(
+            "{what} must be 1 to {NAME_CHARS_MAX} characters, not all spaces, without control characters"
+        )));
+    }
+    Ok(())
+}

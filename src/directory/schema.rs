@@ -1,0 +1,58 @@
+//! Brings a database to the schema this program knows, one numbered step after the other.
+//!
+//! A step that was ever released is never edited: add another. Not here: undoing steps; a backup does that.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use rules::{Error, Result};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{SqlSafeStr, SqlitePool};
+
+use super::{failed, opening};
+
+/// Number, name and SQL of every step, in order.
+const STEPS: &[(i64, &str, &str)] =
+    &[(1, "identity", include_str!("migrations/0001_identity.sql"))];
+
+/// Applies the steps that are missing, all or none.
+///
+/// # Errors
+/// `Conflict` when the database has steps this program does not know.
+pub(super) async fn migrate(pool: &SqlitePool, file: &Path) -> Result<()> {
+    let migrations = STEPS.iter().map(|(version, name, sql)| {
+        Migration::new(
+            *version,
+            Cow::Borrowed(*name),
+            MigrationType::Simple,
+            sql.into_sql_str(),
+            false,
+        )
+    });
+    let migrator = Migrator::with_migrations(migrations.collect());
+    // Two processes may start on a new directory at once: the write lock lets the second one find the work done.
+    let mut transaction = pool
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(|error| opening(file, error))?;
+    // Not `run`: its future is not `Send` for a borrowed connection, which is why `run_direct` exists.
+    migrator
+        .run_direct(None, &mut *transaction, false)
+        .await
+        .map_err(|error| explain(error, file))?;
+    transaction.commit().await.map_err(failed)
+}
+
+fn explain(error: MigrateError, file: &Path) -> Error {
+    let file = file.display();
+    match error {
+        MigrateError::VersionMissing(version) => Error::conflict(format!(
+            "{file} was written by a newer version of this program (schema {version}); run that version or a later one"
+        )),
+        MigrateError::VersionMismatch(version) => Error::conflict(format!(
+            "{file} has another schema {version} than this program; run the version that wrote it"
+        )),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failed(error),
+        other => Error::internal(format!("{file} cannot be brought up to date")).because(other),
+    }
+}

@@ -1,0 +1,56 @@
+//! Runs a plan and gathers the page of rows it answers with.
+
+use std::time::Instant;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use futures::TryStreamExt;
+use rules::Result;
+use rules::read_only::Statement;
+
+use super::encode;
+use super::plan::{Base, plan};
+use super::problem::from_engine;
+use super::protocol::Request;
+
+/// Rows of one answer. `truncated` is true exactly when the query had at least one row more.
+pub(super) struct Page {
+    pub schema: SchemaRef,
+    pub batches: Vec<RecordBatch>,
+    pub truncated: bool,
+}
+
+/// The response to the request, as JSON.
+///
+/// # Errors
+/// `Invalid`: the query is at fault, or its answer is too large. `Unavailable`: a table cannot be read.
+pub(super) async fn run(base: &Base, request: &Request, started: Instant) -> Result<Vec<u8>> {
+    let page = page(base, request).await?;
+    encode::response(&page, started, request.limits.result_bytes)
+}
+
+async fn page(base: &Base, request: &Request) -> Result<Page> {
+    let rows_max = request.limits.rows;
+    let (mut frame, statement) = plan(base, request).await?;
+    if statement == Statement::Query {
+        // One row beyond the page: its arrival is the only proof that the answer was cut.
+        frame = frame.limit(0, Some(rows_max + 1)).map_err(from_engine)?;
+    }
+    let mut stream = frame.execute_stream().await.map_err(from_engine)?;
+    let schema = stream.schema();
+    let mut batches = Vec::new();
+    let mut rows = 0;
+    while rows <= rows_max {
+        let Some(batch) = stream.try_next().await.map_err(from_engine)? else {
+            break;
+        };
+        let room = rows_max - rows;
+        rows += batch.num_rows();
+        batches.push(batch.slice(0, batch.num_rows().min(room)));
+    }
+    Ok(Page {
+        schema,
+        batches,
+        truncated: rows > rows_max,
+    })
+}

@@ -1,0 +1,217 @@
+//! From text to a plan that can only read this organization's tables.
+//!
+//! Three walls, each enough alone: the rule on the statement (`rules::read_only`), the engine's own options on the plan
+//! (no DDL, no DML, no statements), and a session in which nothing else exists: one catalog with this organization's
+//! tables, no file formats, no table factories, no tables by URL.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::catalog::information_schema::InformationSchemaProvider;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
+    SchemaProvider, TableProvider,
+};
+use datafusion::config::Dialect;
+use datafusion::dataframe::DataFrame;
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::{LogicalPlan, TableType};
+use datafusion::prelude::SessionConfig;
+use rules::read_only::{self, Statement};
+use rules::{Error, Result, TableName};
+
+use super::functions;
+use super::problem::from_engine;
+use super::protocol::Request;
+use super::sources;
+use super::worker::Settings;
+use crate::lake::Lake;
+
+/// Names the unqualified tables resolve to; a query may write `amigo.default.users`.
+const CATALOG: &str = "amigo";
+const SCHEMA: &str = "default";
+const INFORMATION_SCHEMA: &str = "information_schema";
+/// `information_schema` without the engine's settings and function tables.
+const INFORMATION_TABLES: [&str; 4] = ["columns", "schemata", "tables", "views"];
+
+/// Of the address space, what the engine's accounting may hand out: kernels allocate beside it, unseen.
+const POOL_SHARE: u64 = 40;
+
+/// What sessions have in common: limits, no state of any query.
+pub(super) struct Base {
+    spill_dir: std::path::PathBuf,
+    spill_bytes: u64,
+    pool_bytes: usize,
+}
+
+impl Base {
+    pub(super) fn new(settings: &Settings) -> Result<Self> {
+        let pool_bytes = usize::try_from(settings.memory_bytes / 100 * POOL_SHARE)
+            .map_err(|error| Error::internal("the memory limit is no size").because(error))?;
+        Ok(Self {
+            spill_dir: settings.spill_dir.clone(),
+            spill_bytes: settings.spill_bytes,
+            pool_bytes,
+        })
+    }
+
+    /// A new environment, with caches and a memory pool of its own, for every query.
+    fn runtime(&self) -> Result<Arc<RuntimeEnv>> {
+        let disk = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![self.spill_dir.clone()]))
+            .with_max_temp_directory_size(self.spill_bytes);
+        RuntimeEnvBuilder::new()
+            .with_disk_manager_builder(disk)
+            .with_memory_pool(Arc::new(FairSpillPool::new(self.pool_bytes)))
+            .build_arc()
+            .map_err(from_engine)
+    }
+}
+
+/// The checked plan of the request's query, and what kind of statement it is.
+///
+/// # Errors
+/// `Invalid` with the reason when the text is not one read-only statement or does not plan; `Unavailable` when a table
+/// cannot be opened.
+pub(super) async fn plan(base: &Base, request: &Request) -> Result<(DataFrame, Statement)> {
+    let kind = read_only::inspect(&request.sql)?;
+    let state = session(base, request).await?;
+    let statement = state
+        .sql_to_statement(&request.sql, &Dialect::Generic)
+        .map_err(from_engine)?;
+    let plan = state
+        .statement_to_plan(statement)
+        .await
+        .map_err(from_engine)?;
+    verify(&plan)?;
+    Ok((DataFrame::new(state, plan), kind))
+}
+
+/// The second wall.
+fn verify(plan: &LogicalPlan) -> Result<()> {
+    let read_only = SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false);
+    read_only.verify_plan(plan).map_err(from_engine)
+}
+
+/// The third wall: a session that knows this organization's tables and nothing else.
+async fn session(base: &Base, request: &Request) -> Result<SessionState> {
+    let tables: Arc<dyn SchemaProvider> = Arc::new(Tables::list(request).await?);
+    let catalog = MemoryCatalogProvider::new();
+    catalog
+        .register_schema(SCHEMA, Arc::clone(&tables))
+        .map_err(from_engine)?;
+    let information = InformationSchema::new(tables)?;
+    catalog
+        .register_schema(INFORMATION_SCHEMA, Arc::new(information))
+        .map_err(from_engine)?;
+    let catalogs = MemoryCatalogProviderList::new();
+    catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+
+    let mut config = SessionConfig::new().with_default_catalog_and_schema(CATALOG, SCHEMA);
+    config.options_mut().execution.time_zone = Some("UTC".to_owned());
+    config
+        .options_mut()
+        .catalog
+        .create_default_catalog_and_schema = false;
+    let builder = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(base.runtime()?)
+        .with_default_features()
+        .with_scalar_functions(functions::scalar())
+        .with_catalog_list(Arc::new(catalogs))
+        .with_table_factories(HashMap::new())
+        .with_file_formats(Vec::new());
+    Ok(builder.build())
+}
+
+/// The organization's tables, opened when a query names them.
+#[derive(Debug)]
+struct Tables {
+    lake: Lake,
+    request: Request,
+    names: Vec<TableName>,
+}
+
+impl Tables {
+    async fn list(request: &Request) -> Result<Self> {
+        let lake = Lake::at(&request.lake)?;
+        let names = lake.tables(&request.org_id).await?;
+        Ok(Self {
+            lake,
+            request: request.clone(),
+            names,
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl SchemaProvider for Tables {
+    fn table_names(&self) -> Vec<String> {
+        self.names.iter().map(ToString::to_string).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        let Some(name) = self.names.iter().find(|table| table.as_str() == name) else {
+            return Ok(None);
+        };
+        sources::open(&self.lake, &self.request, name)
+            .await
+            .map_err(|error| DataFusionError::External(Box::new(error)))
+    }
+
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
+        Ok(self.table_exist(name).then_some(TableType::Base))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.names.iter().any(|table| table.as_str() == name)
+    }
+}
+
+/// The standard's schema of schemas over this organization's tables; the engine's settings are not in it.
+#[derive(Debug)]
+struct InformationSchema {
+    inner: InformationSchemaProvider,
+}
+
+impl InformationSchema {
+    fn new(tables: Arc<dyn SchemaProvider>) -> Result<Self> {
+        // A list of its own: one that held this schema too would keep itself alive for ever.
+        let catalog = MemoryCatalogProvider::new();
+        catalog
+            .register_schema(SCHEMA, tables)
+            .map_err(from_engine)?;
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+        Ok(Self {
+            inner: InformationSchemaProvider::new(Arc::new(catalogs)),
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl SchemaProvider for InformationSchema {
+    fn table_names(&self) -> Vec<String> {
+        INFORMATION_TABLES.map(str::to_owned).to_vec()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        if self.table_exist(name) {
+            self.inner.table(name).await
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        INFORMATION_TABLES.contains(&name)
+    }
+}

@@ -1,0 +1,94 @@
+//! What the engine's errors mean for the caller.
+//!
+//! A query's own fault is told as the engine says it; what concerns storage or the engine itself goes to the log, for it
+//! may name paths.
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+use rules::Error;
+
+pub(super) fn from_engine(error: DataFusionError) -> Error {
+    let told = told(error.find_root());
+    match told {
+        Told::Query(message) => Error::invalid(message).because(error),
+        Told::Storage => Error::unavailable("the organization's storage did not answer; try again")
+            .because(error),
+        Told::Engine => Error::invalid("the engine cannot run this query; write it in another way")
+            .because(error),
+    }
+}
+
+enum Told {
+    /// The query is at fault, and why.
+    Query(String),
+    Storage,
+    /// A fault of the engine, met by this query.
+    Engine,
+}
+
+fn told(root: &DataFusionError) -> Told {
+    match root {
+        DataFusionError::Plan(text)
+        | DataFusionError::Execution(text)
+        | DataFusionError::Configuration(text) => Told::Query(tidy(text)),
+        DataFusionError::NotImplemented(text) => {
+            Told::Query(format!("not supported: {}", tidy(text)))
+        }
+        DataFusionError::SQL(error, _) => Told::Query(tidy(&error.to_string())),
+        DataFusionError::SchemaError(error, _) => Told::Query(tidy(&error.to_string())),
+        DataFusionError::Diagnostic(_, error) => told(error.find_root()),
+        DataFusionError::Collection(errors) => errors
+            .first()
+            .map_or(Told::Engine, |error| told(error.find_root())),
+        DataFusionError::ResourcesExhausted(_) => Told::Query(
+            "the query needed more memory than one query may use; narrow it or aggregate earlier"
+                .to_owned(),
+        ),
+        DataFusionError::ArrowError(error, _) => arrow(error),
+        DataFusionError::ObjectStore(_)
+        | DataFusionError::IoError(_)
+        | DataFusionError::ParquetError(_) => Told::Storage,
+        // Errors of this crate's sources arrive boxed; so do Delta's, whose texts name files.
+        DataFusionError::External(error) => match error.downcast_ref::<Error>() {
+            Some(error) if *error.kind() == rules::Kind::Invalid => {
+                Told::Query(error.message().to_owned())
+            }
+            _ => Told::Storage,
+        },
+        _ => Told::Engine,
+    }
+}
+
+fn arrow(error: &ArrowError) -> Told {
+    match error {
+        ArrowError::IoError(..) | ArrowError::ParquetError(_) | ArrowError::ExternalError(_) => {
+            Told::Storage
+        }
+        ArrowError::MemoryError(_) => Told::Query(
+            "the query needed more memory than one query may use; narrow it or aggregate earlier"
+                .to_owned(),
+        ),
+        error => Told::Query(tidy(&error.to_string())),
+    }
+}
+
+/// One sentence without the engine's own prefixes and hints for its developers.
+fn tidy(text: &str) -> String {
+    let text = text.split("\n\nbacktrace:").next().unwrap_or(text);
+    let text = text
+        .split("\nThis issue was likely caused by a bug")
+        .next()
+        .unwrap_or(text);
+    let prefixes = [
+        "Error during planning: ",
+        "SQL error: ",
+        "sql parser error: ",
+        "Schema error: ",
+        "Execution error: ",
+    ];
+    let mut text = text.trim();
+    while let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {
+        text = rest;
+    }
+    text.trim_end_matches('.').to_owned()
+}

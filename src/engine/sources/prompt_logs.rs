@@ -1,0 +1,316 @@
+//! The `prompt_logs` table as its reader may see it: exactly the logs the reader could download.
+//!
+//! The rows pass a node of their own, [`PermittedExec`], which no filter of the query moves below: an expression of the
+//! caller that fails on some value must never meet a row the caller may not read, for its error would tell of it. Only
+//! comparisons of plain columns with constants, which cannot fail, help to skip files.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::{cast, filter_record_batch};
+use datafusion::arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown, TableType, col, lit};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::scalar::ScalarValue;
+use futures::StreamExt;
+use rules::{Caller, OrgId, decide_all, required_for_log};
+
+use super::super::protocol::Request;
+use crate::lake::prompt_log_table::{
+    CONVERSATION_ID, CREATED_AT, DAY, LOG_KEY, REQUIRED_PERMISSIONS, SERVICE_ID, USER_ID,
+};
+
+/// The columns a decision needs, whatever the query selects.
+const DECIDING: [&str; 5] = [
+    CREATED_AT,
+    CONVERSATION_ID,
+    USER_ID,
+    SERVICE_ID,
+    REQUIRED_PERMISSIONS,
+];
+/// Columns whose comparison with a constant may help to skip files.
+const SKIPPING: [&str; 6] = [
+    LOG_KEY,
+    CREATED_AT,
+    DAY,
+    CONVERSATION_ID,
+    USER_ID,
+    SERVICE_ID,
+];
+
+/// The organization's archive behind the reader's permissions.
+#[derive(Debug)]
+pub(super) struct PromptLogs {
+    inner: Arc<dyn TableProvider>,
+    reader: Arc<Reader>,
+}
+
+/// Who reads, and what is old enough to be gone.
+#[derive(Debug)]
+struct Reader {
+    org_id: OrgId,
+    caller: Caller,
+    oldest: DateTime<Utc>,
+}
+
+impl PromptLogs {
+    pub(super) fn new(inner: Arc<dyn TableProvider>, request: &Request) -> Self {
+        let age_max = TimeDelta::days(i64::from(request.limits.retention_days));
+        let oldest = request.now - age_max;
+        let reader = Reader {
+            org_id: request.org_id.clone(),
+            caller: request.caller.clone(),
+            oldest,
+        };
+        Self {
+            inner,
+            reader: Arc::new(reader),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl TableProvider for PromptLogs {
+    fn schema(&self) -> SchemaRef {
+        self.inner.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        let support = |filter: &&Expr| match cannot_fail(filter) {
+            true => TableProviderFilterPushDown::Inexact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(support).collect())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = self.schema();
+        let wanted: Vec<usize> = projection
+            .cloned()
+            .unwrap_or_else(|| (0..schema.fields().len()).collect());
+        let deciding = DECIDING
+            .iter()
+            .map(|column| schema.index_of(column))
+            .collect::<Result<Vec<_>, _>>()?;
+        let read: Vec<usize> = wanted
+            .iter()
+            .copied()
+            .chain(deciding)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        let oldest = ScalarValue::TimestampMicrosecond(
+            Some(self.reader.oldest.timestamp_micros()),
+            Some("UTC".into()),
+        );
+        let mut skip: Vec<Expr> = filters
+            .iter()
+            .filter(|filter| cannot_fail(filter))
+            .cloned()
+            .collect();
+        skip.push(col(CREATED_AT).gt_eq(lit(oldest)));
+        let input = self.inner.scan(state, Some(&read), &skip, None).await?;
+        let output = wanted
+            .iter()
+            .filter_map(|column| read.binary_search(column).ok())
+            .collect();
+        Ok(Arc::new(PermittedExec::new(
+            input,
+            Arc::clone(&self.reader),
+            output,
+        )?))
+    }
+}
+
+/// A comparison of a plain column with a constant of any kind.
+fn cannot_fail(filter: &Expr) -> bool {
+    let Expr::BinaryExpr(comparison) = filter else {
+        return false;
+    };
+    let operators = [
+        Operator::Eq,
+        Operator::Lt,
+        Operator::LtEq,
+        Operator::Gt,
+        Operator::GtEq,
+    ];
+    let column = |expr: &Expr| matches!(expr, Expr::Column(column) if SKIPPING.contains(&column.name.as_str()));
+    let constant = |expr: &Expr| matches!(expr, Expr::Literal(..));
+    let (left, right) = (comparison.left.as_ref(), comparison.right.as_ref());
+    operators.contains(&comparison.op)
+        && (column(left) && constant(right) || constant(left) && column(right))
+}
+
+/// Lets the rows through that the reader may see, and of these the columns the query asked for.
+#[derive(Debug, Clone)]
+struct PermittedExec {
+    input: Arc<dyn ExecutionPlan>,
+    reader: Arc<Reader>,
+    /// Columns of the input that leave.
+    output: Vec<usize>,
+    properties: Arc<PlanProperties>,
+}
+
+impl PermittedExec {
+    fn new(input: Arc<dyn ExecutionPlan>, reader: Arc<Reader>, output: Vec<usize>) -> Result<Self> {
+        let schema = Arc::new(input.schema().project(&output)?);
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            datafusion::physical_plan::Partitioning::UnknownPartitioning(
+                input.properties().output_partitioning().partition_count(),
+            ),
+            input.properties().emission_type,
+            input.properties().boundedness,
+        );
+        Ok(Self {
+            input,
+            reader,
+            output,
+            properties: Arc::new(properties),
+        })
+    }
+}
+
+impl DisplayAs for PermittedExec {
+    fn fmt_as(&self, _: DisplayFormatType, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "PermittedExec")
+    }
+}
+
+impl ExecutionPlan for PermittedExec {
+    fn name(&self) -> &'static str {
+        "PermittedExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let [input] = <[_; 1]>::try_from(children)
+            .map_err(|_| DataFusionError::Internal("PermittedExec has one input".to_owned()))?;
+        Ok(Arc::new(Self::new(
+            input,
+            Arc::clone(&self.reader),
+            self.output.clone(),
+        )?))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let options = datafusion::physical_plan::execution_plan::ChildrenPropertiesMode::Recompute;
+        self.replace_children(children, ReplaceChildrenOptions::new(options))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let (reader, output) = (Arc::clone(&self.reader), self.output.clone());
+        // Logs of one conversation require the same: decisions repeat.
+        let mut decided = HashMap::new();
+        let rows = self.input.execute(partition, context)?.map(move |batch| {
+            let batch = batch?;
+            let visible = reader.visible(&batch, &mut decided)?;
+            let batch = filter_record_batch(&batch, &visible)?;
+            let columns = output
+                .iter()
+                .map(|index| Arc::clone(batch.column(*index)))
+                .collect();
+            let schema = Arc::new(batch.schema().project(&output)?);
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            Ok(RecordBatch::try_new_with_options(
+                schema, columns, &options,
+            )?)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
+    }
+}
+
+/// Required permissions, user, service and conversation of a log.
+type Ids = [Option<String>; 4];
+
+impl Reader {
+    fn visible(
+        &self,
+        batch: &RecordBatch,
+        decided: &mut HashMap<Ids, bool>,
+    ) -> Result<BooleanArray> {
+        let column = |name: &str| {
+            let missing = || DataFusionError::Internal(format!("the archive has no column {name}"));
+            batch.column_by_name(name).ok_or_else(missing)
+        };
+        let instants = cast(
+            column(CREATED_AT)?,
+            &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        )?;
+        let instants = instants.as_primitive::<TimestampMicrosecondType>();
+        let texts = [REQUIRED_PERMISSIONS, USER_ID, SERVICE_ID, CONVERSATION_ID]
+            .map(|name| column(name).and_then(|column| Ok(cast(column, &DataType::Utf8)?)));
+        let [required, user, service, conversation] = texts;
+        let texts = [required?, user?, service?, conversation?];
+        let oldest = self.oldest.timestamp_micros();
+        let visible = (0..batch.num_rows()).map(|row| {
+            if instants.is_null(row) || instants.value(row) < oldest {
+                return Some(false);
+            }
+            let ids = texts.each_ref().map(|text| {
+                let text = text.as_string::<i32>();
+                text.is_valid(row).then(|| text.value(row).to_owned())
+            });
+            Some(
+                *decided
+                    .entry(ids)
+                    .or_insert_with_key(|ids| self.may_read(ids)),
+            )
+        });
+        Ok(visible.collect())
+    }
+
+    fn may_read(&self, ids: &Ids) -> bool {
+        let [required, user, service, conversation] = ids.each_ref().map(Option::as_deref);
+        required_for_log(&self.org_id, required, user, service, conversation)
+            .is_ok_and(|required| decide_all(&self.caller, &required).is_allowed())
+    }
+}

@@ -1,0 +1,15 @@
+//! The HTTP interface: one line an endpoint in `router`, one file an endpoint.
+//!
+//! A handler parses, asks who is calling and whether they may, has the work done below, and answers. The order of checks
+//! is the wire contract's (section 3). Only `problem` knows what status an error is.
+
+mod caller;
+mod layers;
+mod limited;
+mod problem;
+mod prompt_logs;
+mod router;
+mod sign_in;
+mod sql_query;
+
+pub use router::router;

@@ -1,0 +1,84 @@
+//! Errors as responses: the one envelope, and the only place where a kind of error becomes a status (the wire contract,
+//! section 4).
+
+use axum::Json;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use rules::{Error, Kind};
+use serde_json::json;
+
+/// An error on its way to the caller.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    error: Error,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    pub(super) fn method_not_allowed() -> Self {
+        let error = Error::invalid("this path does not take that method");
+        Self {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            error,
+            header: None,
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let status = match error.kind() {
+            Kind::Invalid => StatusCode::BAD_REQUEST,
+            Kind::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Kind::Forbidden => StatusCode::FORBIDDEN,
+            Kind::NotFound => StatusCode::NOT_FOUND,
+            Kind::Conflict => StatusCode::CONFLICT,
+            Kind::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
+            Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let header = match error.kind() {
+            Kind::Unauthenticated => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Kind::Unavailable => Some((RETRY_AFTER, HeaderValue::from_static("5"))),
+            _ => None,
+        };
+        Self {
+            status,
+            error,
+            header,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Self {
+            status,
+            error,
+            header,
+        } = self;
+        // Here the error is handled, so here it is logged; whose fault it is decides how loudly.
+        let cause = error.to_string();
+        let source = std::error::Error::source(&error);
+        if status.is_server_error() {
+            tracing::error!(status = status.as_u16(), source, "{cause}");
+        } else {
+            tracing::debug!(status = status.as_u16(), source, "{cause}");
+        }
+        let detail = match error.kind() {
+            Kind::Unprocessable(violations) => json!(violations),
+            _ => json!(error.message()),
+        };
+        let mut response = (status, Json(json!({"detail": detail}))).into_response();
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}

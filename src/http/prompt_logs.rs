@@ -1,0 +1,182 @@
+//! `GET /v1/{organization}/admin/get_prompt_logs/`: the prompt logs with a key prefix as one zip (the wire contract,
+//! section 1).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::response::{IntoResponse, Response};
+use chrono::TimeDelta;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rules::{Caller, Decision, Error, OrgId, RequiredPermission, Result, decide};
+
+use super::caller::{Organization, authenticate, cluster, located};
+use super::layers::Seen;
+use super::limited::limited;
+use super::problem::Problem;
+use crate::app::App;
+use crate::guard::Endpoint;
+use crate::prompt_logs::{Selection, archive, select};
+
+/// What a log key keeps when it is percent-encoded: RFC 3986's unreserved characters.
+const KEY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+/// Longer file names trouble file systems.
+const FILE_NAME_CHARS_MAX: usize = 120;
+
+struct Parameters {
+    prefix: String,
+    after: Option<String>,
+}
+
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    Organization(org): Organization,
+    RawQuery(query): RawQuery,
+    Extension(seen): Extension<Seen>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let parameters = parameters(query.as_deref().unwrap_or_default())?;
+    let cluster = cluster(&app, &headers).await?;
+    let caller = authenticate(&app, &org, &headers, &seen).await?;
+    let user = format!("{}/{}", caller.org_id, caller.user_id);
+    let verdict = app
+        .rate_limits
+        .take(Endpoint::PromptLogs, &user, app.clock.now());
+    let work = async {
+        located(&app, &org, cluster.as_ref()).await?;
+        may_use(&caller, &org)?;
+        download(&app, &org, &caller, &parameters, &method).await
+    };
+    Ok(limited(verdict, work).await)
+}
+
+fn parameters(query: &str) -> Result<Parameters> {
+    const PREFIX: &str = "prompt_log_prefix";
+    let mut parameters = Parameters {
+        prefix: String::new(),
+        after: None,
+    };
+    let mut given = false;
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match name.as_ref() {
+            PREFIX => (parameters.prefix, given) = (value.into_owned(), true),
+            "after" if !value.is_empty() => parameters.after = Some(value.into_owned()),
+            _ => {}
+        }
+    }
+    if !given {
+        return Err(Error::unprocessable(
+            &["query", PREFIX],
+            "Field required",
+            "missing",
+        ));
+    }
+    if parameters.prefix.is_empty() {
+        let reason = "String should have at least 1 character";
+        return Err(Error::unprocessable(
+            &["query", PREFIX],
+            reason,
+            "string_too_short",
+        ));
+    }
+    Ok(parameters)
+}
+
+fn may_use(caller: &Caller, org: &OrgId) -> Result<()> {
+    let needed = RequiredPermission::new("Admin:GetPromptLogs").with("org_id", org.as_str());
+    match decide(caller, &needed) {
+        Decision::Allowed => Ok(()),
+        Decision::Denied(denial) => Err(Error::forbidden(denial.to_string())),
+    }
+}
+
+async fn download(
+    app: &App,
+    org: &OrgId,
+    caller: &Caller,
+    parameters: &Parameters,
+    method: &Method,
+) -> Result<Response> {
+    let query = select::Query {
+        prefix: &parameters.prefix,
+        after: parameters.after.as_deref(),
+        limit: app.config.limits.archive_logs,
+        age_max: TimeDelta::days(app.config.retention.days.into()),
+    };
+    let selection = select::select(&app.lake, org, caller, query, app.clock.now()).await?;
+    if selection.is_empty() {
+        let days = app.config.retention.days;
+        return Err(Error::not_found(format!(
+            "no prompt log of the past {days} days has a key with this prefix"
+        )));
+    }
+    let headers = headers(&selection, org, &parameters.prefix);
+    if method == Method::HEAD {
+        return Ok(headers.into_response());
+    }
+    let comment = comment(&selection, &parameters.prefix);
+    let idle = Duration::from_secs(app.config.limits.download_idle_seconds);
+    let body = Body::from_stream(archive::stream(selection, comment, idle));
+    Ok((headers, body).into_response())
+}
+
+fn headers(selection: &Selection, org: &OrgId, prefix: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/zip"));
+    let safe = |letter: char| {
+        if letter.is_ascii_alphanumeric() || "-_.".contains(letter) {
+            letter
+        } else {
+            '_'
+        }
+    };
+    let name: String = format!("{org}-{prefix}")
+        .chars()
+        .map(safe)
+        .take(FILE_NAME_CHARS_MAX)
+        .collect();
+    let disposition = format!("attachment; filename=\"{name}.zip\"");
+    headers.insert(CONTENT_DISPOSITION, ascii(&disposition));
+    headers.insert(
+        HeaderName::from_static("x-prompt-log-count"),
+        HeaderValue::from(selection.len()),
+    );
+    let truncated = if selection.next_after().is_some() {
+        "true"
+    } else {
+        "false"
+    };
+    headers.insert(
+        HeaderName::from_static("x-prompt-log-truncated"),
+        HeaderValue::from_static(truncated),
+    );
+    if let Some(last) = selection.next_after() {
+        let last = utf8_percent_encode(last, KEY).to_string();
+        headers.insert(
+            HeaderName::from_static("x-prompt-log-next-after"),
+            ascii(&last),
+        );
+    }
+    headers
+}
+
+fn ascii(value: &str) -> HeaderValue {
+    HeaderValue::from_str(value).expect("printable ASCII is a header value")
+}
+
+/// The archive's own word that it is cut; empty when it is whole.
+fn comment(selection: &Selection, prefix: &str) -> String {
+    selection.next_after().map_or_else(String::new, |last| {
+        let logs = selection.len();
+        format!("truncated: the first {logs} prompt logs with the prefix {prefix}; continue with after={last}")
+    })
+}

@@ -1,0 +1,87 @@
+//! `POST /v1/{organization}/user/signin_with_api_key`: a token for an API key (the wire contract, section 3).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use rules::{Error, Kind, Result, UserId, Violation};
+use serde::Serialize;
+
+use super::caller::Organization;
+use super::limited::limited;
+use super::problem::Problem;
+use crate::app::App;
+use crate::guard::Endpoint;
+
+#[derive(Serialize)]
+struct SignedIn {
+    id_token: String,
+    expires_at: DateTime<Utc>,
+}
+
+/// The three headers, all required.
+struct Credentials {
+    key: String,
+    key_id: String,
+    user_id: String,
+}
+
+pub(super) async fn post(
+    State(app): State<Arc<App>>,
+    Organization(org): Organization,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let credentials = credentials(&headers)?;
+    let caller = format!("{org}/{}", credentials.key_id);
+    let verdict = app
+        .rate_limits
+        .take(Endpoint::SignIn, &caller, app.clock.now());
+    let work = async {
+        // What cannot be a user's id is no user; the answer is the same as for any other unknown one.
+        let user_id = UserId::parse(&credentials.user_id).or_else(|_| UserId::parse("nobody"))?;
+        let token = app
+            .identity
+            .sign_in(&org, &credentials.key_id, &credentials.key, &user_id)
+            .await?;
+        Ok(Json(SignedIn {
+            id_token: token.id_token,
+            expires_at: token.expires_at,
+        })
+        .into_response())
+    };
+    Ok(limited(verdict, work).await)
+}
+
+fn credentials(headers: &HeaderMap) -> Result<Credentials> {
+    let mut missing = Vec::new();
+    let mut read = |name: &str| {
+        let value = headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .filter(|value| !value.is_empty());
+        if value.is_none() {
+            let loc = vec!["header".to_owned(), name.to_owned()];
+            missing.push(Violation {
+                loc,
+                msg: "Field required".to_owned(),
+                kind: "missing".to_owned(),
+            });
+        }
+        value.unwrap_or_default().to_owned()
+    };
+    let credentials = Credentials {
+        key: read("x-api-key"),
+        key_id: read("x-api-key-id"),
+        user_id: read("x-user-id"),
+    };
+    if missing.is_empty() {
+        return Ok(credentials);
+    }
+    Err(Error::new(
+        Kind::Unprocessable(missing),
+        "sign-in needs the headers x-api-key, x-api-key-id and x-user-id",
+    ))
+}

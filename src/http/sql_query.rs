@@ -1,0 +1,210 @@
+//! `POST /v1/{organization}/admin/sql_query`: one read-only SQL query (the wire contract, section 2).
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use rules::{Error, Kind, Result, Violation};
+use serde_json::Value;
+
+use super::caller::{Organization, authenticate, cluster, located};
+use super::layers::Seen;
+use super::limited::limited;
+use super::problem::Problem;
+use crate::app::App;
+use crate::guard::Endpoint;
+use crate::sql_query;
+
+const SQL_CHARS_MAX: usize = 100_000;
+const RESULT_FORMATS: [&str; 4] = ["csv", "json", "parquet", "arrow"];
+
+/// The request body, checked.
+#[derive(Debug)]
+struct Body {
+    /// Trimmed, 1 to 100,000 characters.
+    sql_query: String,
+    async_query: bool,
+}
+
+pub(super) async fn post(
+    State(app): State<Arc<App>>,
+    Organization(org): Organization,
+    Extension(seen): Extension<Seen>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let body = parse(&body.map_err(unread)?)?;
+    let cluster = cluster(&app, &headers).await?;
+    let caller = authenticate(&app, &org, &headers, &seen).await?;
+    let now = app.clock.now();
+    let user = format!("{}/{}", caller.org_id, caller.user_id);
+    let verdict = app.rate_limits.take(Endpoint::SqlQuery, &user, now);
+    let work = async {
+        located(&app, &org, cluster.as_ref()).await?;
+        sql_query::authorise(&app.directory, &org, &caller).await?;
+        if body.async_query {
+            return Err(Error::invalid("asynchronous queries are not supported yet"));
+        }
+        let parts = (app.queries.as_ref(), &app.lake, &app.config);
+        let page = sql_query::run(parts, &org, caller, body.sql_query, now).await?;
+        Ok(([(CONTENT_TYPE, "application/json")], page).into_response())
+    };
+    Ok(limited(verdict, work).await)
+}
+
+fn unread(rejection: BytesRejection) -> Error {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return Error::too_large("the request body is too large").because(rejection);
+    }
+    Error::invalid("the request body could not be read").because(rejection)
+}
+
+/// Reads the body as the published API does: every violation with its place, unknown fields ignored.
+fn parse(body: &[u8]) -> Result<Body> {
+    let mut violations = Vec::new();
+    let mut violation = |field: Option<&str>, msg: String, kind: &str| {
+        let loc = ["body"]
+            .into_iter()
+            .chain(field)
+            .map(str::to_owned)
+            .collect();
+        violations.push(Violation {
+            loc,
+            msg,
+            kind: kind.to_owned(),
+        });
+    };
+    let mut parsed = Body {
+        sql_query: String::new(),
+        async_query: false,
+    };
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(fields)) => {
+            match fields.get("sql_query") {
+                None => violation(Some("sql_query"), "Field required".to_owned(), "missing"),
+                Some(Value::String(sql)) => match sql.trim() {
+                    "" => {
+                        let reason = "String should have at least 1 character";
+                        violation(Some("sql_query"), reason.to_owned(), "string_too_short");
+                    }
+                    sql if sql.chars().count() > SQL_CHARS_MAX => {
+                        let reason =
+                            format!("String should have at most {SQL_CHARS_MAX} characters");
+                        violation(Some("sql_query"), reason, "string_too_long");
+                    }
+                    sql => sql.clone_into(&mut parsed.sql_query),
+                },
+                Some(_) => violation(
+                    Some("sql_query"),
+                    "Input should be a valid string".to_owned(),
+                    "string_type",
+                ),
+            }
+            match fields.get("async_query") {
+                None => violation(Some("async_query"), "Field required".to_owned(), "missing"),
+                Some(Value::Bool(async_query)) => parsed.async_query = *async_query,
+                Some(_) => violation(
+                    Some("async_query"),
+                    "Input should be a valid boolean".to_owned(),
+                    "bool_type",
+                ),
+            }
+            match fields.get("result_format") {
+                None | Some(Value::Null) => {}
+                Some(Value::String(format)) if RESULT_FORMATS.contains(&format.as_str()) => {}
+                Some(_) => {
+                    let reason = format!("Input should be one of {}", RESULT_FORMATS.join(", "));
+                    violation(Some("result_format"), reason, "enum");
+                }
+            }
+        }
+        Ok(_) => violation(
+            None,
+            "Input should be a valid object".to_owned(),
+            "model_type",
+        ),
+        Err(error) => violation(None, format!("JSON decode error: {error}"), "json_invalid"),
+    }
+    if violations.is_empty() {
+        return Ok(parsed);
+    }
+    Err(Error::new(
+        Kind::Unprocessable(violations),
+        "the request body is not valid",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(body: &str, expected: &[(&str, &str)]) {
+        let error = parse(body.as_bytes()).expect_err("a violation");
+        let Kind::Unprocessable(violations) = error.kind() else {
+            panic!("{error:?}")
+        };
+        let found: Vec<(String, &str)> = violations
+            .iter()
+            .map(|one| (one.loc.join("."), one.kind.as_str()))
+            .collect();
+        let found: Vec<(&str, &str)> = found
+            .iter()
+            .map(|(loc, kind)| (loc.as_str(), *kind))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_good_body_is_trimmed_and_may_hold_more() {
+        let body = parse(br#"{"sql_query": "  select 1\n", "async_query": true, "x": 1, "result_format": "csv"}"#).unwrap();
+        assert_eq!(
+            (body.sql_query.as_str(), body.async_query),
+            ("select 1", true)
+        );
+    }
+
+    #[test]
+    fn every_violation_has_its_place() {
+        check(
+            "{}",
+            &[
+                ("body.sql_query", "missing"),
+                ("body.async_query", "missing"),
+            ],
+        );
+        check(
+            r#"{"sql_query": " ", "async_query": "no"}"#,
+            &[
+                ("body.sql_query", "string_too_short"),
+                ("body.async_query", "bool_type"),
+            ],
+        );
+        check(
+            r#"{"sql_query": 1, "async_query": false}"#,
+            &[("body.sql_query", "string_type")],
+        );
+        check(
+            r#"{"sql_query": "x", "async_query": false, "result_format": "xls"}"#,
+            &[("body.result_format", "enum")],
+        );
+        check("[]", &[("body", "model_type")]);
+        check("{", &[("body", "json_invalid")]);
+    }
+
+    #[test]
+    fn length_counts_characters_after_trimming() {
+        let text =
+            |sql: String| serde_json::json!({"sql_query": sql, "async_query": false}).to_string();
+        assert!(parse(text(format!(" {} ", "ü".repeat(SQL_CHARS_MAX))).as_bytes()).is_ok());
+        check(
+            &text("x".repeat(SQL_CHARS_MAX + 1)),
+            &[("body.sql_query", "string_too_long")],
+        );
+    }
+}

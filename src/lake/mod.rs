@@ -1,0 +1,253 @@
+//! The organizations' tables: Delta tables on an object store, reached by URL, one folder an organization.
+//!
+//! `prompt_logs` and the query engine read and write tables only through here. A table is visible when its first
+//! commit is; data files without a commit (a writer that died) are never seen. Not here: what the rows mean
+//! (`prompt_logs`), and who may read them (`rules::decide`).
+
+pub mod append;
+mod data_file;
+mod durable;
+pub mod import;
+mod object_reader;
+pub mod prompt_log_table;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use deltalake_core::kernel::transaction::{
+    CommitBuilder, CommitProperties, TableReference, TransactionError,
+};
+use deltalake_core::kernel::{Action, Add, Remove, StructField};
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use futures::{StreamExt, TryStreamExt};
+use object_store::local::LocalFileSystem;
+use object_store::{ObjectStore, path::Path as StorePath};
+use rules::{Error, OrgId, Result, TableName};
+use url::Url;
+
+pub use data_file::{DataFileWriter, table_properties};
+pub use object_reader::ObjectReader;
+
+/// The store's message for the caller when the lake cannot be reached; the cause goes to the log.
+const UNAVAILABLE: &str = "the organization's storage did not answer; try again";
+
+/// All organizations' tables below one URL: `{root}/{org_id}/{table}/`.
+#[derive(Clone, Debug)]
+pub struct Lake {
+    root: Url,
+    store: Arc<dyn ObjectStore>,
+}
+
+impl Lake {
+    /// Opens the lake in a local folder, which is made when missing (readable by its owner only).
+    pub fn local(dir: &Path) -> Result<Self> {
+        let failed = |error| Error::internal("the lake's folder cannot be opened").because(error);
+        crate::folder::create_private(dir)?;
+        let dir = dir
+            .canonicalize()
+            .map_err(|error| failed(error.to_string()))?;
+        let root = Url::from_directory_path(&dir)
+            .map_err(|()| failed(format!("{} is no absolute path", dir.display())))?;
+        Self::at(&root)
+    }
+
+    /// Opens the lake at a URL made by [`Lake::url`]; only `file` for now.
+    pub fn at(root: &Url) -> Result<Self> {
+        if root.scheme() != "file" {
+            return Err(Error::internal(
+                "only a lake in a local folder is supported",
+            ));
+        }
+        let store = Arc::new(durable::Durable::new(LocalFileSystem::new()));
+        Ok(Self {
+            root: root.clone(),
+            store,
+        })
+    }
+
+    /// Where the lake is; ends with `/`.
+    pub fn url(&self) -> &Url {
+        &self.root
+    }
+
+    /// The organization's tables, by name.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn tables(&self, org: &OrgId) -> Result<Vec<TableName>> {
+        let folder = StorePath::from_url_path(self.root.path())
+            .map_err(|error| Error::internal("the lake's URL is no path").because(error))?
+            .join(org.as_str());
+        let listing = self.store.list_with_delimiter(Some(&folder)).await;
+        let folders = listing
+            .map_err(|error| Error::unavailable(UNAVAILABLE).because(error))?
+            .common_prefixes;
+        let mut tables = Vec::with_capacity(folders.len());
+        for folder in folders {
+            let Some(name) = folder
+                .filename()
+                .and_then(|name| TableName::parse(name).ok())
+            else {
+                continue;
+            };
+            // A writer that died before its first commit leaves a folder that is no table.
+            let log = folder.join("_delta_log");
+            if self.store.list(Some(&log)).next().await.is_some() {
+                tables.push(name);
+            }
+        }
+        tables.sort();
+        Ok(tables)
+    }
+
+    /// The table at its newest version, or `None` when the organization has no such table.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer or the table cannot be read.
+    pub async fn open(&self, org: &OrgId, table: &TableName) -> Result<Option<DeltaTable>> {
+        let mut table = self.builder(org, table)?.build().map_err(unavailable)?;
+        if !table
+            .verify_deltatable_existence()
+            .await
+            .map_err(unavailable)?
+        {
+            return Ok(None);
+        }
+        table.load().await.map_err(unavailable)?;
+        Ok(Some(table))
+    }
+
+    /// Makes the table with its first data files in one commit, or replaces the existing table's schema and files.
+    ///
+    /// # Errors
+    /// `Conflict` when another writer changed the table meanwhile.
+    pub async fn create(
+        &self,
+        org: &OrgId,
+        table: &TableName,
+        columns: Vec<StructField>,
+        partition_columns: &[&str],
+        adds: Vec<Add>,
+        mode: SaveMode,
+    ) -> Result<DeltaTable> {
+        let unloaded = self.builder(org, table)?.build().map_err(unavailable)?;
+        unloaded
+            .create()
+            .with_columns(columns)
+            .with_partition_columns(partition_columns.iter().copied())
+            .with_save_mode(mode)
+            .with_actions(adds.into_iter().map(Action::Add))
+            .with_commit_properties(CommitProperties::default().with_max_retries(0))
+            .await
+            .map_err(commit_failed)
+    }
+
+    /// The store with the table's folder as its root, for data files of a table that may not exist yet.
+    pub fn table_store(&self, org: &OrgId, table: &TableName) -> Result<Arc<dyn ObjectStore>> {
+        Ok(self
+            .builder(org, table)?
+            .build_storage()
+            .map_err(unavailable)?
+            .object_store(None))
+    }
+
+    fn builder(&self, org: &OrgId, table: &TableName) -> Result<DeltaTableBuilder> {
+        let url = self
+            .root
+            .join(&format!("{org}/{table}/"))
+            .map_err(|error| Error::internal("a table's URL cannot be made").because(error))?;
+        let builder = DeltaTableBuilder::from_url(url.clone()).map_err(unavailable)?;
+        Ok(builder.with_storage_backend(Arc::clone(&self.store), url))
+    }
+}
+
+/// Commits new and removed data files exactly on top of the version `table` was loaded at, and moves `table` there.
+///
+/// Nothing is retried here: what a writer decided (which keys exist, which files to rewrite) holds for the version it
+/// read, so after a `Conflict` it must read again and decide again.
+///
+/// # Errors
+/// `Conflict` when another writer committed first, `StorageFull`, `Unavailable`.
+pub async fn commit(table: &mut DeltaTable, adds: Vec<Add>, removes: Vec<Remove>) -> Result<()> {
+    let operation = DeltaOperation::Write {
+        mode: SaveMode::Append,
+        partition_by: None,
+        predicate: None,
+    };
+    let actions = removes
+        .into_iter()
+        .map(Action::Remove)
+        .chain(adds.into_iter().map(Action::Add))
+        .collect();
+    let snapshot = table.snapshot().map_err(unavailable)?;
+    let finished = CommitBuilder::from(CommitProperties::default().with_max_retries(0))
+        .with_actions(actions)
+        .build(
+            Some(snapshot as &dyn TableReference),
+            table.log_store(),
+            operation,
+        )
+        .await
+        .map_err(commit_failed)?;
+    table.state = Some(finished.snapshot());
+    Ok(())
+}
+
+/// The paths of all data files of `table`, as actions that remove them.
+pub async fn remove_all(table: &DeltaTable) -> Result<Vec<Remove>> {
+    let snapshot = table.snapshot().map_err(unavailable)?;
+    let views = snapshot.snapshot().file_views(&table.log_store(), None);
+    views
+        .map_ok(|file| file.remove_action(true))
+        .try_collect()
+        .await
+        .map_err(unavailable)
+}
+
+fn commit_failed(error: DeltaTableError) -> Error {
+    match &error {
+        DeltaTableError::Transaction { source } => match source {
+            TransactionError::VersionAlreadyExists(_)
+            | TransactionError::MaxCommitAttempts(_)
+            | TransactionError::CommitConflict(_) => {
+                return Error::conflict(
+                    "another writer changed the table at the same moment; try again",
+                )
+                .because(error);
+            }
+            _ => {}
+        },
+        DeltaTableError::VersionAlreadyExists(_) => {
+            return Error::conflict("another writer made the table at the same moment; try again")
+                .because(error);
+        }
+        _ => {}
+    }
+    unavailable(error)
+}
+
+/// An error of the store or of Delta as the caller may see it: storage is full, or does not answer.
+pub(crate) fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    let error = error.into();
+    if is_storage_full(error.as_ref()) {
+        return Error::storage_full("storage is full; nothing was written").because(error);
+    }
+    Error::unavailable(UNAVAILABLE).because(error)
+}
+
+fn is_storage_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>()
+            && matches!(
+                io.kind(),
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+            )
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

@@ -1,0 +1,439 @@
+//! Writes prompt logs into an organization's table, durably and each key once.
+//!
+//! The table itself is exact: a key that exists is replaced in the same commit that adds its new record, an identical
+//! record changes nothing, so every reader of Delta sees one row a log. Not here: the formats logs come in, and who may
+//! write them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, ListBuilder, RecordBatch, StringArray, StringBuilder,
+    StringDictionaryBuilder, TimestampMicrosecondArray,
+};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::Int32Type;
+use chrono::{DateTime, SubsecRound, Utc};
+use deltalake_core::DeltaTable;
+use deltalake_core::kernel::{Add, Remove};
+use deltalake_core::protocol::SaveMode;
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use rules::{Error, Kind, OrgId, Result};
+
+use super::files::{self, LogFile, OpenFile};
+use super::record::{Prompt, Record};
+use crate::lake::prompt_log_table::{
+    self as table_shape, CREATED_AT, DAY, HISTORY, LABELS, LOG_KEY, SYSTEM, file_schema,
+    history_item,
+};
+use crate::lake::{self, DataFileWriter, Lake, unavailable};
+
+/// How often a write that another writer overtook reads the table again and decides again.
+const ATTEMPTS: u32 = 20;
+/// A row group ends at this many bytes of distinct prompts: what a download must decode at once.
+const ROW_GROUP_PROMPT_BYTES: usize = 8 * 1024 * 1024;
+const ROW_GROUP_ROWS: usize = 4096;
+
+/// What became of a batch of records.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Records that are now in the table and were not before.
+    pub written: usize,
+    /// Records that were there already, identical.
+    pub unchanged: usize,
+}
+
+/// Records gathered to be written together. Prompts that recur are held once.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    records: Vec<Record>,
+    prompts: HashSet<Prompt>,
+    bytes: usize,
+}
+
+impl Chunk {
+    /// Memory and the size of a commit: distinct text, and the number of records.
+    const FULL_BYTES: usize = 64 * 1024 * 1024;
+    const FULL_RECORDS: usize = 20_000;
+
+    pub fn push(&mut self, mut record: Record) {
+        let (prompts, bytes) = (&mut self.prompts, &mut self.bytes);
+        for prompt in record
+            .history
+            .iter_mut()
+            .flatten()
+            .chain(&mut record.system)
+        {
+            *bytes += size_of::<Prompt>();
+            match prompts.get(prompt) {
+                Some(known) => *prompt = Arc::clone(known),
+                None => {
+                    *bytes += prompt.len();
+                    prompts.insert(Arc::clone(prompt));
+                }
+            }
+        }
+        self.bytes += record.log_key.as_str().len()
+            + record
+                .labels
+                .iter()
+                .flatten()
+                .map(String::len)
+                .sum::<usize>();
+        self.records.push(record);
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.bytes >= Self::FULL_BYTES || self.records.len() >= Self::FULL_RECORDS
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub fn into_records(self) -> Vec<Record> {
+        self.records
+    }
+}
+
+/// Writes the records in one commit; when this returns they are on disk. Of one key's records the last one counts.
+///
+/// # Errors
+/// `StorageFull`, `Unavailable`, `Conflict` when other writers were faster all the time: nothing was written then.
+pub async fn write(
+    lake: &Lake,
+    org: &OrgId,
+    records: Vec<Record>,
+    now: DateTime<Utc>,
+) -> Result<Written> {
+    let mut by_key = BTreeMap::new();
+    for record in records {
+        by_key.insert(record.log_key.clone(), record);
+    }
+    let records: Vec<Record> = by_key.into_values().collect();
+    let mut attempt = 1;
+    loop {
+        match attempt_write(lake, org, &records, now).await {
+            Err(error) if *error.kind() == Kind::Conflict && attempt < ATTEMPTS => {
+                tracing::debug!(
+                    attempt,
+                    "another writer was faster; reading the table again"
+                );
+                tokio::time::sleep(Duration::from_millis(5) * attempt).await;
+                attempt += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn attempt_write(
+    lake: &Lake,
+    org: &OrgId,
+    records: &[Record],
+    now: DateTime<Utc>,
+) -> Result<Written> {
+    if records.is_empty() {
+        return Ok(Written::default());
+    }
+    let mut table = match lake.open(org, &table_shape::name()).await? {
+        Some(table) => table,
+        None => {
+            let columns = table_shape::columns();
+            lake.create(
+                org,
+                &table_shape::name(),
+                columns,
+                &[DAY],
+                Vec::new(),
+                SaveMode::ErrorIfExists,
+            )
+            .await?
+        }
+    };
+    let store = table.object_store();
+    let existing = Existing::find(&table, &store, records).await?;
+    let fresh: Vec<&Record> = records
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| !existing.identical.contains(index))
+        .map(|(_, log)| log)
+        .collect();
+    let written = Written {
+        written: fresh.len(),
+        unchanged: existing.identical.len(),
+    };
+    if fresh.is_empty() {
+        return Ok(written);
+    }
+    let mut new_files = Vec::new();
+    let result = async {
+        add_days(&store, &fresh, now, &mut new_files).await?;
+        let removes = existing
+            .replace(&table, &store, now, &mut new_files)
+            .await?;
+        lake::commit(&mut table, new_files.clone(), removes).await
+    };
+    if let Err(error) = result.await {
+        // No commit names these files, so nobody can see them.
+        for file in &new_files {
+            if let Err(error) = store.delete(&Path::from(file.path.as_str())).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a data file without a commit is left over"
+                );
+            }
+        }
+        return Err(error);
+    }
+    Ok(written)
+}
+
+/// What the table already knows of the records' keys.
+#[derive(Default)]
+struct Existing {
+    /// Indexes of records that are stored exactly so.
+    identical: HashSet<usize>,
+    /// Rows that other records replace, by file, ascending.
+    replaced: Vec<(LogFile, Vec<usize>)>,
+}
+
+impl Existing {
+    /// `records` are sorted by key.
+    async fn find(
+        table: &DeltaTable,
+        store: &Arc<dyn ObjectStore>,
+        records: &[Record],
+    ) -> Result<Self> {
+        let by_key: HashMap<&str, usize> = records
+            .iter()
+            .enumerate()
+            .map(|(index, log)| (log.log_key.as_str(), index))
+            .collect();
+        let (Some(first), Some(last)) = (records.first(), records.last()) else {
+            return Ok(Self::default());
+        };
+        let from = first.log_key.as_str();
+        // The least byte string above the last key.
+        let until = [last.log_key.as_str().as_bytes(), &[0]].concat();
+        let mut found = Self::default();
+        for file in files::list(table)?
+            .into_iter()
+            .filter(|file| file.may_hold(from, Some(&until)))
+        {
+            let open = OpenFile::open(Arc::clone(store), &file)
+                .await
+                .map_err(unavailable)?;
+            let mut rows = Vec::new();
+            for group in open.row_groups(from, Some(&until)) {
+                let mut row = group.first_row;
+                let mut keys = open.scan(&[LOG_KEY], &[group]).map_err(unavailable)?;
+                while let Some(batch) = keys.next().await.transpose().map_err(unavailable)? {
+                    rows.extend((0..batch.num_rows()).filter_map(|index| {
+                        let key = files::text(&batch, LOG_KEY, index)?;
+                        by_key.contains_key(key.as_str()).then_some(row + index)
+                    }));
+                    row += batch.num_rows();
+                }
+            }
+            if !rows.is_empty() {
+                let replaced = found.compare(&open, &rows, records, &by_key).await?;
+                if !replaced.is_empty() {
+                    found.replaced.push((file, replaced));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Sorts `rows` of a file into identical ones and those to replace, which it returns.
+    async fn compare(
+        &mut self,
+        open: &OpenFile,
+        rows: &[usize],
+        records: &[Record],
+        by_key: &HashMap<&str, usize>,
+    ) -> Result<Vec<usize>> {
+        let columns: Vec<&str> = file_schema_names();
+        let mut stored = open.rows(&columns, rows).map_err(unavailable)?;
+        let mut numbers = rows.iter().copied();
+        let mut replaced = Vec::new();
+        while let Some(batch) = stored.try_next().await.map_err(unavailable)? {
+            for (index, number) in (0..batch.num_rows()).zip(&mut numbers) {
+                let stored = files::record(&batch, index)?;
+                let known = by_key
+                    .get(stored.log_key.as_str())
+                    .map(|index| (*index, &records[*index]));
+                let Some((index, record)) = known else {
+                    continue;
+                };
+                // A record without an instant of its own is the same whenever it comes again.
+                let same_instant =
+                    record.created_at.is_none() || record.created_at == stored.created_at;
+                let same_rest = record.system == stored.system
+                    && record.history == stored.history
+                    && record.labels == stored.labels;
+                if same_instant && same_rest {
+                    self.identical.insert(index);
+                } else {
+                    replaced.push(number);
+                }
+            }
+        }
+        Ok(replaced)
+    }
+
+    /// Writes the files with replaced rows anew without them; returns what removes the old ones.
+    async fn replace(
+        &self,
+        table: &DeltaTable,
+        store: &Arc<dyn ObjectStore>,
+        now: DateTime<Utc>,
+        new_files: &mut Vec<Add>,
+    ) -> Result<Vec<Remove>> {
+        let mut removes = Vec::with_capacity(self.replaced.len());
+        for (file, replaced) in &self.replaced {
+            let open = OpenFile::open(Arc::clone(store), file)
+                .await
+                .map_err(unavailable)?;
+            let partition = file.day.map(|day| (DAY.to_owned(), day.to_string()));
+            let mut writer =
+                DataFileWriter::new(file_schema(), table_shape::properties(), partition)?;
+            let mut kept = 0;
+            for group in open.row_groups("", None) {
+                let mut row = group.first_row;
+                let mut rows = open
+                    .scan(&file_schema_names(), &[group])
+                    .map_err(unavailable)?;
+                while let Some(batch) = rows.try_next().await.map_err(unavailable)? {
+                    let keep = (row..row + batch.num_rows())
+                        .map(|row| replaced.binary_search(&row).is_err());
+                    let rest =
+                        filter_record_batch(&batch, &BooleanArray::from_iter(keep.map(Some)));
+                    let rest = rest.map_err(unavailable)?;
+                    writer.write(&rest)?;
+                    kept += rest.num_rows();
+                    row += batch.num_rows();
+                }
+                writer.end_row_group()?;
+            }
+            if kept > 0 {
+                new_files.push(
+                    writer
+                        .finish(store.as_ref(), now.timestamp_millis())
+                        .await?,
+                );
+            }
+            removes.push(files::removal(table, file)?);
+        }
+        Ok(removes)
+    }
+}
+
+fn file_schema_names() -> Vec<&'static str> {
+    [LOG_KEY, CREATED_AT, SYSTEM, HISTORY]
+        .into_iter()
+        .chain(LABELS)
+        .collect()
+}
+
+/// Writes the records (sorted by key) as data files, one or more a day.
+async fn add_days(
+    store: &Arc<dyn ObjectStore>,
+    records: &[&Record],
+    now: DateTime<Utc>,
+    new_files: &mut Vec<Add>,
+) -> Result<()> {
+    let now = now.trunc_subsecs(6);
+    let mut days: BTreeMap<String, Vec<&Record>> = BTreeMap::new();
+    for record in records {
+        days.entry(table_shape::day(record.created_at.unwrap_or(now)))
+            .or_default()
+            .push(record);
+    }
+    for (day, records) in days {
+        let partition = || Some((DAY.to_owned(), day.clone()));
+        let mut writer =
+            DataFileWriter::new(file_schema(), table_shape::properties(), partition())?;
+        for group in row_groups(&records) {
+            if writer.is_full() {
+                new_files.push(
+                    writer
+                        .finish(store.as_ref(), now.timestamp_millis())
+                        .await?,
+                );
+                writer =
+                    DataFileWriter::new(file_schema(), table_shape::properties(), partition())?;
+            }
+            writer.write(&batch(group, now)?)?;
+            writer.end_row_group()?;
+        }
+        new_files.push(
+            writer
+                .finish(store.as_ref(), now.timestamp_millis())
+                .await?,
+        );
+    }
+    Ok(())
+}
+
+/// Cuts the records where their distinct prompts or their number fill a row group.
+fn row_groups<'a, 'b>(mut records: &'a [&'b Record]) -> impl Iterator<Item = &'a [&'b Record]> {
+    std::iter::from_fn(move || {
+        let mut prompts: HashSet<&str> = HashSet::new();
+        let mut bytes = 0;
+        let fits = records.iter().take(ROW_GROUP_ROWS).take_while(|record| {
+            let room = bytes < ROW_GROUP_PROMPT_BYTES;
+            for prompt in record.history.iter().flatten().chain(&record.system) {
+                bytes += if prompts.insert(prompt) {
+                    prompt.len()
+                } else {
+                    0
+                };
+            }
+            room
+        });
+        let (group, rest) = records.split_at(fits.count());
+        records = rest;
+        (!group.is_empty()).then_some(group)
+    })
+}
+
+fn batch(records: &[&Record], now: DateTime<Utc>) -> Result<RecordBatch> {
+    let keys = StringArray::from_iter_values(records.iter().map(|record| record.log_key.as_str()));
+    let instants = records
+        .iter()
+        .map(|record| record.created_at.unwrap_or(now).timestamp_micros());
+    let mut systems = StringDictionaryBuilder::<Int32Type>::new();
+    let mut histories =
+        ListBuilder::new(StringDictionaryBuilder::<Int32Type>::new()).with_field(history_item());
+    for record in records {
+        systems.append_option(record.system.as_ref());
+        for prompt in record.history.iter().flatten() {
+            histories.values().append_value(prompt);
+        }
+        histories.append(record.history.is_some());
+    }
+    let mut columns: Vec<ArrayRef> = vec![
+        Arc::new(keys),
+        Arc::new(TimestampMicrosecondArray::from_iter_values(instants).with_timezone("UTC")),
+        Arc::new(systems.finish()),
+        Arc::new(histories.finish()),
+    ];
+    for index in 0..LABELS.len() {
+        let mut labels = StringBuilder::new();
+        for record in records {
+            labels.append_option(record.labels[index].as_deref());
+        }
+        columns.push(Arc::new(labels.finish()));
+    }
+    RecordBatch::try_new(file_schema(), columns)
+        .map_err(|error| Error::internal("logs make no batch").because(error))
+}
