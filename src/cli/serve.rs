@@ -1,5 +1,6 @@
 //! `amigo-admin serve`: the server, until SIGTERM or Ctrl-C.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 
 use rules::{Error, Result};
@@ -50,7 +51,8 @@ pub(super) fn start_logging(config: &Config) {
     ));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match config.logs.format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder

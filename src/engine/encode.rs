@@ -137,7 +137,8 @@ fn plain_type(data_type: &DataType) -> DataType {
 }
 
 /// The lakehouse name of a type.
-fn type_name(data_type: &DataType) -> String {
+pub(super) fn type_name(data_type: &DataType) -> String {
+    let data_type = &plain_type(data_type);
     let name = match data_type {
         DataType::Null => "VOID",
         DataType::Boolean => "BOOLEAN",
@@ -169,7 +170,7 @@ fn type_name(data_type: &DataType) -> String {
             return match entries.data_type() {
                 DataType::Struct(fields) if fields.len() == 2 => {
                     let [key, value] = [&fields[0], &fields[1]]
-                        .map(|field| type_name(&plain_type(field.data_type())));
+                        .map(|field| type_name(field.data_type()));
                     format!("MAP<{key}, {value}>")
                 }
                 _ => "MAP".to_owned(),

@@ -1,9 +1,11 @@
 //! Runs a plan and gathers the page of rows it answers with.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::logical_expr::LogicalPlan;
 use futures::TryStreamExt;
 use rules::Result;
 use rules::read_only::Statement;
@@ -32,6 +34,9 @@ pub(super) async fn run(base: &Base, request: &Request, started: Instant) -> Res
 async fn page(base: &Base, request: &Request) -> Result<Page> {
     let rows_max = request.limits.rows;
     let (mut frame, statement) = plan(base, request).await?;
+    if let LogicalPlan::DescribeTable(described) = frame.logical_plan() {
+        return description(&described.schema);
+    }
     if statement == Statement::Query {
         // One row beyond the page: its arrival is the only proof that the answer was cut.
         frame = frame.limit(0, Some(rows_max + 1)).map_err(from_engine)?;
@@ -53,4 +58,13 @@ async fn page(base: &Base, request: &Request) -> Result<Page> {
         batches,
         truncated: rows > rows_max,
     })
+}
+
+/// The answer to `DESCRIBE`: the columns with the type names of the answers.
+fn description(schema: &Schema) -> Result<Page> {
+    let names: StringArray = schema.fields().iter().map(|field| Some(field.name())).collect();
+    let types: StringArray = schema.fields().iter().map(|field| Some(encode::type_name(field.data_type()))).collect();
+    let columns: [(&str, ArrayRef); 2] = [("column_name", Arc::new(names)), ("data_type", Arc::new(types))];
+    let batch = RecordBatch::try_from_iter(columns).map_err(|error| from_engine(error.into()))?;
+    Ok(Page { schema: batch.schema(), batches: vec![batch], truncated: false })
 }

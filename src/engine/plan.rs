@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::catalog::information_schema::InformationSchemaProvider;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
     SchemaProvider, TableProvider,
@@ -20,6 +19,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::{LogicalPlan, TableType};
 use datafusion::prelude::SessionConfig;
 use rules::read_only::{self, Statement};
@@ -36,9 +36,6 @@ use crate::lake::Lake;
 const CATALOG: &str = "amigo";
 const SCHEMA: &str = "default";
 const INFORMATION_SCHEMA: &str = "information_schema";
-/// `information_schema` without the engine's settings and function tables.
-const INFORMATION_TABLES: [&str; 4] = ["columns", "schemata", "tables", "views"];
-
 /// Of the address space, what the engine's accounting may hand out: kernels allocate beside it, unseen.
 const POOL_SHARE: u64 = 40;
 
@@ -47,6 +44,7 @@ pub(super) struct Base {
     spill_dir: std::path::PathBuf,
     spill_bytes: u64,
     pool_bytes: usize,
+    scan_settings: Arc<SessionState>,
 }
 
 impl Base {
@@ -57,6 +55,7 @@ impl Base {
             spill_dir: settings.spill_dir.clone(),
             spill_bytes: settings.spill_bytes,
             pool_bytes,
+            scan_settings: Arc::new(sources::scan_settings()),
         })
     }
 
@@ -103,12 +102,12 @@ fn verify(plan: &LogicalPlan) -> Result<()> {
 
 /// The third wall: a session that knows this organization's tables and nothing else.
 async fn session(base: &Base, request: &Request) -> Result<SessionState> {
-    let tables: Arc<dyn SchemaProvider> = Arc::new(Tables::list(request).await?);
+    let tables: Arc<dyn SchemaProvider> = Arc::new(Tables::list(base, request).await?);
     let catalog = MemoryCatalogProvider::new();
     catalog
         .register_schema(SCHEMA, Arc::clone(&tables))
         .map_err(from_engine)?;
-    let information = InformationSchema::new(tables)?;
+    let information = sources::InformationSchema::new(CATALOG, SCHEMA, tables);
     catalog
         .register_schema(INFORMATION_SCHEMA, Arc::new(information))
         .map_err(from_engine)?;
@@ -127,6 +126,8 @@ async fn session(base: &Base, request: &Request) -> Result<SessionState> {
         .with_default_features()
         .with_scalar_functions(functions::scalar())
         .with_catalog_list(Arc::new(catalogs))
+        // The instant the caller asked at, once for the whole query.
+        .with_execution_props(ExecutionProps::new().with_query_execution_start_time(request.now))
         .with_table_factories(HashMap::new())
         .with_file_formats(Vec::new());
     Ok(builder.build())
@@ -138,16 +139,18 @@ struct Tables {
     lake: Lake,
     request: Request,
     names: Vec<TableName>,
+    scan_settings: Arc<SessionState>,
 }
 
 impl Tables {
-    async fn list(request: &Request) -> Result<Self> {
+    async fn list(base: &Base, request: &Request) -> Result<Self> {
         let lake = Lake::at(&request.lake)?;
         let names = lake.tables(&request.org_id).await?;
         Ok(Self {
             lake,
             request: request.clone(),
             names,
+            scan_settings: Arc::clone(&base.scan_settings),
         })
     }
 }
@@ -162,7 +165,7 @@ impl SchemaProvider for Tables {
         let Some(name) = self.names.iter().find(|table| table.as_str() == name) else {
             return Ok(None);
         };
-        sources::open(&self.lake, &self.request, name)
+        sources::open(&self.lake, &self.request, &self.scan_settings, name)
             .await
             .map_err(|error| DataFusionError::External(Box::new(error)))
     }
@@ -173,45 +176,5 @@ impl SchemaProvider for Tables {
 
     fn table_exist(&self, name: &str) -> bool {
         self.names.iter().any(|table| table.as_str() == name)
-    }
-}
-
-/// The standard's schema of schemas over this organization's tables; the engine's settings are not in it.
-#[derive(Debug)]
-struct InformationSchema {
-    inner: InformationSchemaProvider,
-}
-
-impl InformationSchema {
-    fn new(tables: Arc<dyn SchemaProvider>) -> Result<Self> {
-        // A list of its own: one that held this schema too would keep itself alive for ever.
-        let catalog = MemoryCatalogProvider::new();
-        catalog
-            .register_schema(SCHEMA, tables)
-            .map_err(from_engine)?;
-        let catalogs = MemoryCatalogProviderList::new();
-        catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
-        Ok(Self {
-            inner: InformationSchemaProvider::new(Arc::new(catalogs)),
-        })
-    }
-}
-
-#[async_trait::async_trait]
-impl SchemaProvider for InformationSchema {
-    fn table_names(&self) -> Vec<String> {
-        INFORMATION_TABLES.map(str::to_owned).to_vec()
-    }
-
-    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        if self.table_exist(name) {
-            self.inner.table(name).await
-        } else {
-            Ok(None)
-        }
-    }
-
-    fn table_exist(&self, name: &str) -> bool {
-        INFORMATION_TABLES.contains(&name)
     }
 }

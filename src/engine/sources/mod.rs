@@ -1,15 +1,28 @@
 //! The tables a query can name.
 
+mod information_schema;
 mod prompt_logs;
 
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
 use rules::{Result, TableName};
 
 use super::problem::from_engine;
 use super::protocol::Request;
 use crate::lake::{Lake, prompt_log_table};
+
+pub(super) use information_schema::InformationSchema;
+
+/// What a table's scan takes over from a session: no filter is evaluated while a file is decoded, where its failure would
+/// look like a broken file.
+pub(super) fn scan_settings() -> SessionState {
+    let mut config = SessionConfig::new();
+    config.options_mut().execution.parquet.pushdown_filters = false;
+    SessionStateBuilder::new().with_config(config).build()
+}
 
 /// Opens a lake table at its newest version for this query; `None` where it is gone.
 ///
@@ -18,14 +31,14 @@ use crate::lake::{Lake, prompt_log_table};
 pub(super) async fn open(
     lake: &Lake,
     request: &Request,
+    settings: &Arc<SessionState>,
     name: &TableName,
 ) -> Result<Option<Arc<dyn TableProvider>>> {
     let Some(table) = lake.open(&request.org_id, name).await? else {
         return Ok(None);
     };
-    let provider = table
-        .table_provider()
-        .build()
+    let builder = table.table_provider().with_session(Arc::clone(settings));
+    let provider = builder.build()
         .await
         .map_err(|error| from_engine(error.into()))?;
     let provider: Arc<dyn TableProvider> = Arc::new(provider);

@@ -259,8 +259,6 @@ impl Walk {
             return self.symbol_word(word, precedence);
         }
         match (meaning(word), self.before) {
-            (Meaning::Case, _) => Before::Start,
-            (Meaning::Not, before) if before != Before::Operand => Before::Operator,
             (Meaning::Name, _) => Before::Operand,
             (Meaning::SetOperation, _) => self.set_operation(),
             (Meaning::Table, _) => self.table(word),
@@ -297,6 +295,8 @@ impl Walk {
                 self.frame.between_and();
                 Before::Operator
             }
+            // `NOT between` may be either.
+            Before::Start | Before::Operator if word == Keyword::NOT => Before::Unknown,
             Before::Start | Before::Operator | Before::Period => Before::Operand,
             Before::Operand => {
                 self.frame.operator(precedence);
