@@ -36,6 +36,7 @@ impl Clock {
     /// The present instant, UTC.
     pub fn now(&self) -> DateTime<Utc> {
         match &self.0 {
+            #[expect(clippy::disallowed_methods, reason = "this is the clock")]
             Source::System => Utc::now(),
             Source::Fixed(micros) => DateTime::from_timestamp_micros(micros.load(Ordering::SeqCst))
                 .expect("a fixed clock only ever holds microseconds taken from an instant"),

@@ -11,7 +11,7 @@ use crate::identity::{DAYS_MAX, Identity};
 
 /// Make API keys, which sign users in
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -39,7 +39,7 @@ struct Create {
 }
 
 /// Runs `api-key create`. Prints JSON with or without `--json`: it is read by programs (the wire contract, section 8).
-pub async fn run(args: Args, context: &Context) -> Result<()> {
+pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
     let Command::Create(create) = args.command;
     let directory = open_directory(context).await?;
     let settings = &context.config.identity;

@@ -39,7 +39,7 @@ const KEY_DAYS: u32 = 90;
 
 /// Make a data directory with an organization, users, a key and believable data, then serve it
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Address and port to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -54,7 +54,7 @@ struct Credentials {
     conversation_id: String,
 }
 
-pub async fn run(args: Args, context: Context) -> Result<()> {
+pub(super) async fn run(args: Args, context: Context) -> Result<()> {
     start_logging(&context.config);
     let credentials = prepare(&context).await?;
     let json = context.json;

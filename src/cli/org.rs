@@ -13,7 +13,7 @@ use crate::directory::{Directory, Organization};
 
 /// Make and list organizations
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -37,7 +37,7 @@ enum Command {
 }
 
 /// Runs `org create` or `org list`. `org create` is the one operator command that makes a data directory.
-pub async fn run(args: Args, context: &Context) -> Result<()> {
+pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
     match args.command {
         Command::Create {
             org_id,

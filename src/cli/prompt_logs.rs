@@ -22,7 +22,7 @@ const REJECTIONS_SHOWN: usize = 20;
 
 /// Import, list and download prompt logs
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -48,8 +48,8 @@ enum Command {
     },
     /// Download prompt logs from a server as a zip
     ///
-    /// The server and who asks come from the environment: AMIGO_BASE_URL, AMIGO_ORGANIZATION_ID, AMIGO_API_KEY,
-    /// AMIGO_API_KEY_ID, AMIGO_USER_ID.
+    /// The server and who asks come from the environment: `AMIGO_BASE_URL`, `AMIGO_ORGANIZATION_ID`, `AMIGO_API_KEY`,
+    /// `AMIGO_API_KEY_ID`, `AMIGO_USER_ID`.
     Download {
         /// The prefix of the log keys
         prefix: String,
@@ -62,7 +62,7 @@ enum Command {
     },
 }
 
-pub async fn run(args: Args, context: &Context) -> Result<()> {
+pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
     match args.command {
         Command::Import { org, file } => import(&org, &file, context).await,
         Command::List { org, prefix } => list(&org, &prefix, context).await,

@@ -14,16 +14,24 @@ use crate::config::{Config, LogFormat};
 
 /// Serve the API
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Address and port to listen on [default: the setting server.listen, 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
 }
 
-pub async fn run(args: Args, context: Context) -> Result<()> {
+pub(super) async fn run(args: Args, context: Context) -> Result<()> {
     let address = args.listen.unwrap_or(context.config.server.listen);
     start_logging(&context.config);
-    serve(address, context, |_| {}).await
+    let json = context.json;
+    serve(address, context, |address| {
+        if json {
+            println!("{}", serde_json::json!({"base_url": format!("http://{address}")}));
+        } else {
+            println!("listening on http://{address}");
+        }
+    })
+    .await
 }
 
 /// Opens the application, tells where it listens, and serves.

@@ -9,10 +9,10 @@ use super::client::Client;
 
 /// Run one SQL query on a server
 ///
-/// The server and who asks come from the environment: AMIGO_BASE_URL, AMIGO_ORGANIZATION_ID, AMIGO_API_KEY,
-/// AMIGO_API_KEY_ID, AMIGO_USER_ID.
+/// The server and who asks come from the environment: `AMIGO_BASE_URL`, `AMIGO_ORGANIZATION_ID`, `AMIGO_API_KEY`,
+/// `AMIGO_API_KEY_ID`, `AMIGO_USER_ID`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The query
     query: String,
     /// Form of the answer; --json is the same as --format json
@@ -27,7 +27,7 @@ enum Format {
     Json,
 }
 
-pub async fn run(args: Args, context: &Context) -> Result<()> {
+pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
     let answer = Client::sign_in().await?.query(&args.query).await?;
     let format = if context.json {
         Format::Json

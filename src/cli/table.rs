@@ -13,7 +13,7 @@ use crate::lake::{Lake, prompt_log_table};
 
 /// Import files into an organization's tables
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -39,7 +39,7 @@ enum Command {
     },
 }
 
-pub async fn run(args: Args, context: &Context) -> Result<()> {
+pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
     let Command::Import {
         org,
         table,

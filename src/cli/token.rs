@@ -9,7 +9,7 @@ use crate::identity::Identity;
 
 /// Make a token (a JWT) for a user
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The organization
     #[arg(value_name = "ORG", value_parser = OrgId::parse)]
     org_id: OrgId,
@@ -19,7 +19,7 @@ pub struct Args {
 }
 
 /// Runs `token`. Prints JSON with or without `--json`: it is read by programs (the wire contract, section 8).
-pub async fn run(args: Args, context: &Context) -> Result<()> {
+pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
     let directory = open_directory(context).await?;
     let settings = &context.config.identity;
     let identity = Identity::open(directory, context.clock.clone(), settings).await?;

@@ -13,7 +13,7 @@ const ROLE_HELP: &str = "The user's role: DefaultUserRole, DefaultAdministratorR
 
 /// Make and list the users of an organization
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -52,7 +52,7 @@ struct Create {
 }
 
 /// Runs `user create` or `user list`.
-pub async fn run(args: Args, context: &Context) -> Result<()> {
+pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
     match args.command {
         Command::Create(create) => create.run(context).await,
         Command::List { org_id } => list(&org_id, context).await,

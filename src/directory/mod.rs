@@ -1,4 +1,4 @@
-//! The database of organizations, users, roles and keys: one SQLite file in the data directory.
+//! The database of organizations, users, roles and keys: one `SQLite` file in the data directory.
 //!
 //! The server and operator commands use it at the same time, each through its own [`Directory`]. Every change is one
 //! transaction and durable when the function returns. Every look-up names the organization, so nothing of another one
@@ -148,7 +148,7 @@ fn create_private_folder(path: &Path) -> std::io::Result<()> {
     folder.create(path)
 }
 
-/// Opens a file for writing. SQLite gives its journals the mode of the database.
+/// Opens a file for writing. `SQLite` gives its journals the mode of the database.
 fn create_private(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);

@@ -104,7 +104,7 @@ fn plain(batch: &RecordBatch) -> Result<RecordBatch> {
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(unshowable)?;
     let options =
-        datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(std::sync::Arc::new(Schema::new(fields)), columns, &options)
         .map_err(unshowable)
 }

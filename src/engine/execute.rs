@@ -11,7 +11,7 @@ use rules::Result;
 use rules::read_only::Statement;
 
 use super::encode;
-use super::plan::{Base, plan};
+use super::plan::{Base, Planned, plan};
 use super::problem::from_engine;
 use super::protocol::Request;
 
@@ -33,16 +33,16 @@ pub(super) async fn run(base: &Base, request: &Request, started: Instant) -> Res
 
 async fn page(base: &Base, request: &Request) -> Result<Page> {
     let rows_max = request.limits.rows;
-    let (mut frame, statement) = plan(base, request).await?;
+    let Planned { mut frame, kind, names } = plan(base, request).await?;
     if let LogicalPlan::DescribeTable(described) = frame.logical_plan() {
         return description(&described.schema);
     }
-    if statement == Statement::Query {
+    if kind == Statement::Query {
         // One row beyond the page: its arrival is the only proof that the answer was cut.
         frame = frame.limit(0, Some(rows_max + 1)).map_err(from_engine)?;
     }
     let mut stream = frame.execute_stream().await.map_err(from_engine)?;
-    let schema = stream.schema();
+    let schema = renamed(&stream.schema(), names);
     let mut batches = Vec::new();
     let mut rows = 0;
     while rows <= rows_max {
@@ -58,6 +58,17 @@ async fn page(base: &Base, request: &Request) -> Result<Page> {
         batches,
         truncated: rows > rows_max,
     })
+}
+
+/// The schema with the columns named as the query wrote them.
+fn renamed(schema: &SchemaRef, names: Option<Vec<Option<String>>>) -> SchemaRef {
+    let Some(names) = names.filter(|names| names.len() == schema.fields().len()) else { return Arc::clone(schema) };
+    let fields = schema.fields().iter().zip(names);
+    let fields = fields.map(|(field, name)| match name {
+        Some(name) => field.as_ref().clone().with_name(name),
+        None => field.as_ref().clone(),
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// The answer to `DESCRIBE`: the columns with the type names of the answers.

@@ -8,6 +8,7 @@
 mod encode;
 mod execute;
 mod functions;
+mod names;
 mod plan;
 mod pool;
 mod problem;

@@ -25,7 +25,7 @@ use datafusion::prelude::SessionConfig;
 use rules::read_only::{self, Statement};
 use rules::{Error, Result, TableName};
 
-use super::functions;
+use super::{functions, names};
 use super::problem::from_engine;
 use super::protocol::Request;
 use super::sources;
@@ -72,23 +72,27 @@ impl Base {
     }
 }
 
-/// The checked plan of the request's query, and what kind of statement it is.
+/// A checked query, ready to run.
+pub(super) struct Planned {
+    pub frame: DataFrame,
+    pub kind: Statement,
+    /// What the columns are called in the query's own words, where the engine would call them otherwise.
+    pub names: Option<Vec<Option<String>>>,
+}
+
+/// The checked plan of the request's query.
 ///
 /// # Errors
 /// `Invalid` with the reason when the text is not one read-only statement or does not plan; `Unavailable` when a table
 /// cannot be opened.
-pub(super) async fn plan(base: &Base, request: &Request) -> Result<(DataFrame, Statement)> {
+pub(super) async fn plan(base: &Base, request: &Request) -> Result<Planned> {
     let kind = read_only::inspect(&request.sql)?;
     let state = session(base, request).await?;
-    let statement = state
-        .sql_to_statement(&request.sql, &Dialect::Generic)
-        .map_err(from_engine)?;
-    let plan = state
-        .statement_to_plan(statement)
-        .await
-        .map_err(from_engine)?;
+    let statement = state.sql_to_statement(&request.sql, &Dialect::Generic).map_err(from_engine)?;
+    let names = names::written(&statement);
+    let plan = state.statement_to_plan(statement).await.map_err(from_engine)?;
     verify(&plan)?;
-    Ok((DataFrame::new(state, plan), kind))
+    Ok(Planned { frame: DataFrame::new(state, plan), kind, names })
 }
 
 /// The second wall.

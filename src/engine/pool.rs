@@ -1,10 +1,12 @@
 //! The parent's side: keeps workers warm, gives each query one, and ends a worker that does not come back in time.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rules::{Error, Result};
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::Semaphore;
@@ -21,6 +23,7 @@ pub struct PoolSettings {
     pub workers: usize,
     /// Address space of one worker, in bytes.
     pub memory_bytes: u64,
+    /// Folder below which this server makes one of its own for what queries spill.
     pub spill_dir: PathBuf,
     /// Bytes one query may spill.
     pub spill_bytes: u64,
@@ -30,6 +33,7 @@ pub struct PoolSettings {
 #[derive(Debug)]
 pub struct Pool {
     settings: PoolSettings,
+    spill: SpillDir,
     slots: Semaphore,
     idle: Mutex<Vec<Worker>>,
 }
@@ -40,17 +44,10 @@ impl Pool {
     /// # Errors
     /// `Internal` when a worker cannot be started.
     pub fn start(settings: PoolSettings) -> Result<Arc<Self>> {
-        // What an earlier server's workers spilled is nobody's.
-        let _ = std::fs::remove_dir_all(&settings.spill_dir);
-        crate::folder::create_private(&settings.spill_dir)?;
-        let workers = (0..settings.workers)
-            .map(|_| Worker::start(&settings))
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Arc::new(Self {
-            slots: Semaphore::new(settings.workers),
-            idle: Mutex::new(workers),
-            settings,
-        }))
+        let spill = SpillDir::new(&settings.spill_dir)?;
+        let workers = (0..settings.workers).map(|_| Worker::start(&settings, &spill)).collect::<Result<Vec<_>>>()?;
+        let (slots, idle) = (Semaphore::new(settings.workers), Mutex::new(workers));
+        Ok(Arc::new(Self { settings, spill, slots, idle }))
     }
 
     /// Runs the query; the answer is the response's JSON. Waiting for a worker counts against the deadline.
@@ -105,7 +102,7 @@ impl Pool {
                 .unwrap_or_else(PoisonError::into_inner)
                 .pop();
             let Some(mut worker) = idle else {
-                return Worker::start(&self.settings);
+                return Worker::start(&self.settings, &self.spill);
             };
             if worker.is_alive() {
                 return Ok(worker);
@@ -116,7 +113,7 @@ impl Pool {
 
     /// Makes up for a worker that has ended, so that the next query finds a warm one.
     fn replace(&self) {
-        match Worker::start(&self.settings) {
+        match Worker::start(&self.settings, &self.spill) {
             Ok(worker) => self
                 .idle
                 .lock()
@@ -154,6 +151,8 @@ struct Worker {
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     errors: ChildStderr,
+    /// Goes with the worker, whatever it left there.
+    _spill: TempDir,
 }
 
 /// Why a worker gave no answer.
@@ -161,7 +160,8 @@ struct Worker {
 struct Broken(std::io::Error);
 
 impl Worker {
-    fn start(settings: &PoolSettings) -> Result<Self> {
+    fn start(settings: &PoolSettings, spill: &SpillDir) -> Result<Self> {
+        let spill = spill.for_worker()?;
         let failed = |error: std::io::Error| {
             Error::internal("a query worker cannot be started").because(error)
         };
@@ -169,7 +169,7 @@ impl Worker {
             .arg("query-worker")
             .args(["--memory-bytes", &settings.memory_bytes.to_string()])
             .arg("--spill-dir")
-            .arg(&settings.spill_dir)
+            .arg(spill.path())
             .args(["--spill-bytes", &settings.spill_bytes.to_string()])
             .env_clear()
             // glibc reserves 64 MiB of address space for every thread's arena; few arenas leave room for the query.
@@ -188,7 +188,7 @@ impl Worker {
             child,
             input,
             output: BufReader::new(output),
-            errors,
+            errors, _spill: spill
         })
     }
 
@@ -242,5 +242,36 @@ impl Worker {
             "the query needed more memory than one query may use; narrow it or aggregate earlier",
         )
         .because(last_words)
+    }
+}
+
+/// This server's folder of what queries spill. The lock on it tells other servers on the same data that it is in use.
+#[derive(Debug)]
+struct SpillDir {
+    folder: TempDir,
+    _lock: File,
+}
+
+impl SpillDir {
+    /// Makes a folder below `parent`, and removes those of servers that are no more.
+    fn new(parent: &Path) -> Result<Self> {
+        const LOCK: &str = "lock";
+        let failed = |error: std::io::Error| Error::invalid("the folder for temporary files cannot be used").because(error);
+        crate::folder::create_private(parent)?;
+        for entry in std::fs::read_dir(parent).map_err(failed)?.flatten() {
+            let stale = File::open(entry.path().join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok());
+            if stale && let Err(error) = std::fs::remove_dir_all(entry.path()) {
+                tracing::warn!(error = &error as &dyn std::error::Error, "an old folder of temporary files stays");
+            }
+        }
+        let folder = TempDir::new_in(parent).map_err(failed)?;
+        let lock = File::create(folder.path().join(LOCK)).map_err(failed)?;
+        lock.try_lock().map_err(|error| failed(error.into()))?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    fn for_worker(&self) -> Result<TempDir> {
+        TempDir::new_in(self.folder.path())
+            .map_err(|error| Error::internal("a folder for temporary files cannot be made").because(error))
     }
 }

@@ -66,77 +66,66 @@ fn unread(rejection: BytesRejection) -> Error {
 
 /// Reads the body as the published API does: every violation with its place, unknown fields ignored.
 fn parse(body: &[u8]) -> Result<Body> {
-    let mut violations = Vec::new();
-    let mut violation = |field: Option<&str>, msg: String, kind: &str| {
-        let loc = ["body"]
-            .into_iter()
-            .chain(field)
-            .map(str::to_owned)
-            .collect();
-        violations.push(Violation {
-            loc,
-            msg,
-            kind: kind.to_owned(),
-        });
-    };
-    let mut parsed = Body {
-        sql_query: String::new(),
-        async_query: false,
-    };
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(fields)) => {
-            match fields.get("sql_query") {
-                None => violation(Some("sql_query"), "Field required".to_owned(), "missing"),
-                Some(Value::String(sql)) => match sql.trim() {
-                    "" => {
-                        let reason = "String should have at least 1 character";
-                        violation(Some("sql_query"), reason.to_owned(), "string_too_short");
-                    }
-                    sql if sql.chars().count() > SQL_CHARS_MAX => {
-                        let reason =
-                            format!("String should have at most {SQL_CHARS_MAX} characters");
-                        violation(Some("sql_query"), reason, "string_too_long");
-                    }
-                    sql => sql.clone_into(&mut parsed.sql_query),
-                },
-                Some(_) => violation(
-                    Some("sql_query"),
-                    "Input should be a valid string".to_owned(),
-                    "string_type",
-                ),
-            }
-            match fields.get("async_query") {
-                None => violation(Some("async_query"), "Field required".to_owned(), "missing"),
-                Some(Value::Bool(async_query)) => parsed.async_query = *async_query,
-                Some(_) => violation(
-                    Some("async_query"),
-                    "Input should be a valid boolean".to_owned(),
-                    "bool_type",
-                ),
-            }
-            match fields.get("result_format") {
-                None | Some(Value::Null) => {}
-                Some(Value::String(format)) if RESULT_FORMATS.contains(&format.as_str()) => {}
-                Some(_) => {
-                    let reason = format!("Input should be one of {}", RESULT_FORMATS.join(", "));
-                    violation(Some("result_format"), reason, "enum");
-                }
-            }
+    let invalid = |violations| Error::new(Kind::Unprocessable(violations), "the request body is not valid");
+    let fields = match serde_json::from_slice(body) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) => return Err(invalid(vec![violation(None, "Input should be a valid object", "model_type")])),
+        Err(error) => {
+            return Err(invalid(vec![violation(None, format!("JSON decode error: {error}"), "json_invalid")]));
         }
-        Ok(_) => violation(
-            None,
-            "Input should be a valid object".to_owned(),
-            "model_type",
-        ),
-        Err(error) => violation(None, format!("JSON decode error: {error}"), "json_invalid"),
+    };
+    let checked = (
+        sql_query(fields.get("sql_query")),
+        async_query(fields.get("async_query")),
+        result_format(fields.get("result_format")),
+    );
+    match checked {
+        (Ok(sql_query), Ok(async_query), Ok(())) => Ok(Body { sql_query, async_query }),
+        (sql_query, async_query, result_format) => {
+            let violations = [sql_query.err(), async_query.err(), result_format.err()];
+            Err(invalid(violations.into_iter().flatten().collect()))
+        }
     }
-    if violations.is_empty() {
-        return Ok(parsed);
+}
+
+fn violation(field: Option<&str>, msg: impl Into<String>, kind: &str) -> Violation {
+    let loc = ["body"].into_iter().chain(field).map(str::to_owned).collect();
+    Violation { loc, msg: msg.into(), kind: kind.to_owned() }
+}
+
+fn sql_query(value: Option<&Value>) -> Result<String, Violation> {
+    let violation = |msg, kind| violation(Some("sql_query"), msg, kind);
+    match value {
+        None => Err(violation("Field required".to_owned(), "missing")),
+        Some(Value::String(sql)) => match sql.trim() {
+            "" => Err(violation("String should have at least 1 character".to_owned(), "string_too_short")),
+            sql if sql.chars().count() > SQL_CHARS_MAX => {
+                let msg = format!("String should have at most {SQL_CHARS_MAX} characters");
+                Err(violation(msg, "string_too_long"))
+            }
+            sql => Ok(sql.to_owned()),
+        },
+        Some(_) => Err(violation("Input should be a valid string".to_owned(), "string_type")),
     }
-    Err(Error::new(
-        Kind::Unprocessable(violations),
-        "the request body is not valid",
-    ))
+}
+
+fn async_query(value: Option<&Value>) -> Result<bool, Violation> {
+    match value {
+        None => Err(violation(Some("async_query"), "Field required", "missing")),
+        Some(Value::Bool(async_query)) => Ok(*async_query),
+        Some(_) => Err(violation(Some("async_query"), "Input should be a valid boolean", "bool_type")),
+    }
+}
+
+fn result_format(value: Option<&Value>) -> Result<(), Violation> {
+    match value {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::String(format)) if RESULT_FORMATS.contains(&format.as_str()) => Ok(()),
+        Some(_) => {
+            let msg = format!("Input should be one of {}", RESULT_FORMATS.join(", "));
+            Err(violation(Some("result_format"), msg, "enum"))
+        }
+    }
 }
 
 #[cfg(test)]

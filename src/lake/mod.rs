@@ -54,16 +54,11 @@ impl Lake {
 
     /// Opens the lake at a URL made by [`Lake::url`]; only `file` for now.
     pub fn at(root: &Url) -> Result<Self> {
-        if root.scheme() != "file" {
-            return Err(Error::internal(
-                "only a lake in a local folder is supported",
-            ));
-        }
-        let store = Arc::new(durable::Durable::new(LocalFileSystem::new()));
-        Ok(Self {
-            root: root.clone(),
-            store,
-        })
+        let folder = (root.scheme() == "file").then(|| root.to_file_path().ok()).flatten();
+        let folder = folder.ok_or_else(|| Error::internal("only a lake in a local folder is supported"))?;
+        // Rooted in the lake, so that no path of the machine shows in a plan or an error.
+        let store = LocalFileSystem::new_with_prefix(folder).map_err(unavailable)?;
+        Ok(Self { root: root.clone(), store: Arc::new(durable::Durable::new(store)) })
     }
 
     /// Where the lake is; ends with `/`.
@@ -76,9 +71,7 @@ impl Lake {
     /// # Errors
     /// `Unavailable` when the store does not answer.
     pub async fn tables(&self, org: &OrgId) -> Result<Vec<TableName>> {
-        let folder = StorePath::from_url_path(self.root.path())
-            .map_err(|error| Error::internal("the lake's URL is no path").because(error))?
-            .join(org.as_str());
+        let folder = StorePath::from(org.as_str());
         let listing = self.store.list_with_delimiter(Some(&folder)).await;
         let folders = listing
             .map_err(|error| Error::unavailable(UNAVAILABLE).because(error))?
@@ -152,10 +145,9 @@ impl Lake {
             .object_store(None))
     }
 
+    /// A table's URL begins at the lake's root, like every path in it.
     fn builder(&self, org: &OrgId, table: &TableName) -> Result<DeltaTableBuilder> {
-        let url = self
-            .root
-            .join(&format!("{org}/{table}/"))
+        let url = Url::parse(&format!("file:///{org}/{table}/"))
             .map_err(|error| Error::internal("a table's URL cannot be made").because(error))?;
         let builder = DeltaTableBuilder::from_url(url.clone()).map_err(unavailable)?;
         Ok(builder.with_storage_backend(Arc::clone(&self.store), url))
@@ -206,23 +198,19 @@ pub async fn remove_all(table: &DeltaTable) -> Result<Vec<Remove>> {
 }
 
 fn commit_failed(error: DeltaTableError) -> Error {
-    match &error {
-        DeltaTableError::Transaction { source } => match source {
+    let overtaken = match &error {
+        DeltaTableError::VersionAlreadyExists(_) => true,
+        DeltaTableError::Transaction { source } => matches!(
+            source,
             TransactionError::VersionAlreadyExists(_)
-            | TransactionError::MaxCommitAttempts(_)
-            | TransactionError::CommitConflict(_) => {
-                return Error::conflict(
-                    "another writer changed the table at the same moment; try again",
-                )
-                .because(error);
-            }
-            _ => {}
-        },
-        DeltaTableError::VersionAlreadyExists(_) => {
-            return Error::conflict("another writer made the table at the same moment; try again")
-                .because(error);
-        }
-        _ => {}
+                | TransactionError::MaxCommitAttempts(_)
+                | TransactionError::CommitConflict(_)
+        ),
+        _ => false,
+    };
+    if overtaken {
+        let message = "another writer changed the table at the same moment; try again";
+        return Error::conflict(message).because(error);
     }
     unavailable(error)
 }

@@ -29,7 +29,7 @@ const BATCH_ROWS_MAX: usize = 1024;
 
 /// One data file: where it is and which keys and day it spans.
 #[derive(Debug, Clone)]
-pub struct LogFile {
+pub(super) struct LogFile {
     pub path: String,
     pub size: u64,
     pub day: Option<NaiveDate>,
@@ -39,20 +39,20 @@ pub struct LogFile {
 
 impl LogFile {
     /// Whether the file may hold a key at or above `from` and below `until` (bytes; `None`: without end).
-    pub fn may_hold(&self, from: &str, until: Option<&[u8]>) -> bool {
+    pub(super) fn may_hold(&self, from: &str, until: Option<&[u8]>) -> bool {
         self.keys.as_ref().is_none_or(|(least, greatest)| {
             greatest.as_str() >= from && until.is_none_or(|until| least.as_bytes() < until)
         })
     }
 
     /// The least key the file may hold.
-    pub fn least_key(&self) -> &str {
+    pub(super) fn least_key(&self) -> &str {
         self.keys.as_ref().map_or("", |(least, _)| least)
     }
 }
 
 /// The files of the table at its loaded version, by least key.
-pub fn list(table: &DeltaTable) -> Result<Vec<LogFile>> {
+pub(super) fn list(table: &DeltaTable) -> Result<Vec<LogFile>> {
     let snapshot = table.snapshot().map_err(unavailable)?;
     let mut files: Vec<LogFile> = snapshot
         .log_data()
@@ -85,7 +85,7 @@ pub fn list(table: &DeltaTable) -> Result<Vec<LogFile>> {
 }
 
 /// The action that removes `file` from the table.
-pub fn removal(table: &DeltaTable, file: &LogFile) -> Result<Remove> {
+pub(super) fn removal(table: &DeltaTable, file: &LogFile) -> Result<Remove> {
     let snapshot = table.snapshot().map_err(unavailable)?;
     let view = snapshot
         .log_data()
@@ -97,16 +97,16 @@ pub fn removal(table: &DeltaTable, file: &LogFile) -> Result<Remove> {
 
 /// A file whose footer has been read.
 #[derive(Debug, Clone)]
-pub struct OpenFile {
+pub(super) struct OpenFile {
     reader: ObjectReader,
     metadata: ArrowReaderMetadata,
 }
 
 /// Batches of a file's rows, in file order.
-pub type Rows = ParquetRecordBatchStream<ObjectReader>;
+pub(super) type Rows = ParquetRecordBatchStream<ObjectReader>;
 
 impl OpenFile {
-    pub async fn open(store: Arc<dyn ObjectStore>, file: &LogFile) -> Result<Self, ParquetError> {
+    pub(super) async fn open(store: Arc<dyn ObjectStore>, file: &LogFile) -> Result<Self, ParquetError> {
         let mut reader = ObjectReader::new(store, Path::from(file.path.as_str()), file.size);
         let metadata = reader.metadata().await?;
         let options = ArrowReaderOptions::new().with_schema(file_schema());
@@ -117,7 +117,7 @@ impl OpenFile {
     }
 
     /// The row groups that may hold keys of the range, each with the number of its first row in the file.
-    pub fn row_groups(&self, from: &str, until: Option<&[u8]>) -> Vec<RowGroup> {
+    pub(super) fn row_groups(&self, from: &str, until: Option<&[u8]>) -> Vec<RowGroup> {
         let metadata = self.metadata.metadata();
         let groups = metadata.row_groups();
         let bounds = StatisticsConverter::try_new(
@@ -146,7 +146,7 @@ impl OpenFile {
     }
 
     /// All rows of some row groups.
-    pub fn scan(&self, columns: &[&str], groups: &[RowGroup]) -> Result<Rows, ParquetError> {
+    pub(super) fn scan(&self, columns: &[&str], groups: &[RowGroup]) -> Result<Rows, ParquetError> {
         let builder = self.builder(columns, BATCH_ROWS_MAX);
         builder
             .with_row_groups(groups.iter().map(|group| group.index).collect())
@@ -154,7 +154,7 @@ impl OpenFile {
     }
 
     /// The rows with these numbers (ascending), and no others.
-    pub fn rows(&self, columns: &[&str], rows: &[usize]) -> Result<Rows, ParquetError> {
+    pub(super) fn rows(&self, columns: &[&str], rows: &[usize]) -> Result<Rows, ParquetError> {
         let metadata = self.metadata.metadata();
         let total: i64 = metadata.file_metadata().num_rows();
         let bytes: i64 = metadata
@@ -190,7 +190,7 @@ impl OpenFile {
 
 /// A row group and the number of its first row in the file.
 #[derive(Debug, Clone, Copy)]
-pub struct RowGroup {
+pub(super) struct RowGroup {
     index: usize,
     pub first_row: usize,
 }
@@ -199,7 +199,7 @@ pub struct RowGroup {
 ///
 /// # Errors
 /// `Internal` when the stored row is no log: a key or instant that cannot be.
-pub fn record(batch: &RecordBatch, row: usize) -> Result<Record> {
+pub(super) fn record(batch: &RecordBatch, row: usize) -> Result<Record> {
     let history = batch
         .column_by_name(HISTORY)
         .map(|column| column.as_list::<i32>());
@@ -226,7 +226,7 @@ pub fn record(batch: &RecordBatch, row: usize) -> Result<Record> {
 }
 
 /// The instant of a row.
-pub fn created_at(batch: &RecordBatch, row: usize) -> Option<DateTime<Utc>> {
+pub(super) fn created_at(batch: &RecordBatch, row: usize) -> Option<DateTime<Utc>> {
     let column = batch
         .column_by_name(CREATED_AT)?
         .as_primitive_opt::<TimestampMicrosecondType>()?;
@@ -236,7 +236,7 @@ pub fn created_at(batch: &RecordBatch, row: usize) -> Option<DateTime<Utc>> {
 }
 
 /// A plain text column's value.
-pub fn text(batch: &RecordBatch, column: &str, row: usize) -> Option<String> {
+pub(super) fn text(batch: &RecordBatch, column: &str, row: usize) -> Option<String> {
     let column = batch.column_by_name(column)?.as_string_opt::<i32>()?;
     column.is_valid(row).then(|| column.value(row).to_owned())
 }

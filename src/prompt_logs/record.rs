@@ -22,10 +22,10 @@ pub struct Record {
 }
 
 /// A rendered prompt. Shared: the same prompt recurs in the history of every later turn.
-pub type Prompt = Arc<str>;
+pub(super) type Prompt = Arc<str>;
 
 /// The columns beside the prompts, in the order of `lake::prompt_log_table::LABELS`; the last two are JSON text.
-pub type Labels = [Option<String>; 8];
+pub(super) type Labels = [Option<String>; 8];
 
 #[derive(Deserialize)]
 struct Wire {

@@ -40,7 +40,7 @@ pub(super) async fn open(
     let builder = table.table_provider().with_session(Arc::clone(settings));
     let provider = builder.build()
         .await
-        .map_err(|error| from_engine(error.into()))?;
+        .map_err(from_engine)?;
     let provider: Arc<dyn TableProvider> = Arc::new(provider);
     if *name == prompt_log_table::name() {
         return Ok(Some(Arc::new(prompt_logs::PromptLogs::new(

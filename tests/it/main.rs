@@ -1,0 +1,21 @@
+//! Integration tests: real HTTP against the real binary on real data directories. One binary, so that it links once.
+//!
+//! `support` starts servers and runs commands; every other module is one part of the wire contract.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a helper's failure fails its test, and tests compare with the real clock of another process"
+)]
+
+mod cli;
+mod demo;
+mod errors;
+mod process;
+mod prompt_logs;
+mod real_input;
+mod sign_in;
+mod sql_hostile;
+mod sql_query;
+mod support;
+mod tidy;
