@@ -2,7 +2,7 @@
 //!
 //! `object_store`'s own local store renames a finished file into place without telling the disk; after a power cut the
 //! file may be empty or missing. This wrapper syncs the file and the folders that lead to it, so that a commit that was
-//! reported really is one.
+//! reported really is one. It also lists in order.
 
 use std::fmt;
 use std::fs::File;
@@ -12,7 +12,8 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryFutureExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -51,6 +52,15 @@ async fn sync(file: PathBuf) -> Result<()> {
         store: "local",
         source: Box::new(source),
     })
+}
+
+/// In the order of their paths, as cloud stores list and as Delta expects of every store but a `file` one.
+fn sorted(objects: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
+    let sorted = objects.try_collect::<Vec<_>>().map_ok(|mut objects| {
+        objects.sort_unstable_by(|a, b| a.location.cmp(&b.location));
+        stream::iter(objects.into_iter().map(Ok))
+    });
+    sorted.try_flatten_stream().boxed()
 }
 
 impl fmt::Display for Durable {
@@ -101,7 +111,7 @@ impl ObjectStore for Durable {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
+        sorted(self.inner.list(prefix))
     }
 
     fn list_with_offset(
@@ -109,7 +119,7 @@ impl ObjectStore for Durable {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list_with_offset(prefix, offset)
+        sorted(self.inner.list_with_offset(prefix, offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

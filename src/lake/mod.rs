@@ -32,6 +32,10 @@ pub use object_reader::ObjectReader;
 /// The store's message for the caller when the lake cannot be reached; the cause goes to the log.
 const UNAVAILABLE: &str = "the organization's storage did not answer; try again";
 
+/// The scheme of tables' URLs. Delta only takes schemes it knows, and of `file` URLs it expects paths of the machine; the
+/// store is always given, so the name stands for nothing else.
+const TABLE_SCHEME: &str = "memory";
+
 /// All organizations' tables below one URL: `{root}/{org_id}/{table}/`.
 #[derive(Clone, Debug)]
 pub struct Lake {
@@ -147,7 +151,7 @@ impl Lake {
 
     /// A table's URL begins at the lake's root, like every path in it.
     fn builder(&self, org: &OrgId, table: &TableName) -> Result<DeltaTableBuilder> {
-        let url = Url::parse(&format!("file:///{org}/{table}/"))
+        let url = Url::parse(&format!("{TABLE_SCHEME}:///{org}/{table}/"))
             .map_err(|error| Error::internal("a table's URL cannot be made").because(error))?;
         let builder = DeltaTableBuilder::from_url(url.clone()).map_err(unavailable)?;
         Ok(builder.with_storage_backend(Arc::clone(&self.store), url))
