@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::progress::Progress;
 use super::prompt_logs::Import;
 use super::serve::{serve, start_logging};
-use super::{Context, table};
+use super::{Context, print, table};
 use crate::directory::{Directory, NewUser};
 use crate::identity::Identity;
 use crate::lake::Lake;
@@ -32,8 +32,7 @@ const USERS: [(&str, &str); 4] = [
     ("amigo-administrator", DEFAULT_AMIGO_ADMINISTRATOR_ROLE),
     ("super-administrator", DEFAULT_SUPER_ADMINISTRATOR_ROLE),
 ];
-/// May download prompt logs and query, but lacks one permission that a few logs require: it is that of nobody's own
-/// organization.
+/// May download prompt logs and query.
 const TRIES_WITH: &str = "amigo-administrator";
 const KEY_DAYS: u32 = 90;
 
@@ -61,13 +60,13 @@ pub(super) async fn run(args: Args, context: Context) -> Result<()> {
     let directory = context.config.data_dir.clone();
     serve(args.listen, context, |address| {
         if json {
-            println!("{}", serde_json::json!({
+            print(serde_json::json!({
                 "base_url": format!("http://{address}"), "organization_id": ORGANIZATION, "user_id": TRIES_WITH,
                 "api_key_id": credentials.api_key_id, "api_key": credentials.api_key,
                 "conversation_id": credentials.conversation_id,
             }));
         } else {
-            println!("{}", what_to_try(address, &credentials, &directory));
+            print(what_to_try(address, &credentials, &directory));
         }
     })
     .await

@@ -22,6 +22,7 @@ mod token;
 mod user;
 
 use std::error::Error as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -82,10 +83,18 @@ impl Context {
     /// The result: one JSON object with `--json`, text for people without.
     pub fn print(&self, human: impl FnOnce() -> String, value: serde_json::Value) {
         if self.json {
-            println!("{value}");
+            print(value);
         } else {
-            println!("{}", human());
+            print(human());
         }
+    }
+}
+
+/// Writes a line to standard output. A reader that has seen enough, such as `head`, ends the command.
+fn print(line: impl std::fmt::Display) {
+    if let Err(error) = writeln!(std::io::stdout(), "{line}") {
+        let enough = error.kind() == std::io::ErrorKind::BrokenPipe;
+        std::process::exit(if enough { 0 } else { 1 });
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::Context;
+use super::{Context, print};
 use crate::app::App;
 use crate::config::{Config, LogFormat};
 
@@ -26,9 +26,9 @@ pub(super) async fn run(args: Args, context: Context) -> Result<()> {
     let json = context.json;
     serve(address, context, |address| {
         if json {
-            println!("{}", serde_json::json!({"base_url": format!("http://{address}")}));
+            print(serde_json::json!({"base_url": format!("http://{address}")}));
         } else {
-            println!("listening on http://{address}");
+            print(format_args!("listening on http://{address}"));
         }
     })
     .await

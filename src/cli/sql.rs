@@ -4,8 +4,8 @@ use clap::ValueEnum;
 use rules::Result;
 use serde_json::Value;
 
-use super::Context;
 use super::client::Client;
+use super::{Context, print};
 
 /// Run one SQL query on a server
 ///
@@ -43,19 +43,18 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
         .map(|row| items(row).iter().map(cell).collect())
         .collect();
     match format {
-        Format::Json => println!("{answer}"),
+        Format::Json => print(&answer),
         Format::Csv => {
             for row in std::iter::once(&names).chain(&rows) {
-                println!(
-                    "{}",
+                print(
                     row.iter()
                         .map(|cell| quoted(cell))
                         .collect::<Vec<_>>()
-                        .join(",")
+                        .join(","),
                 );
             }
         }
-        Format::Table => print!("{}", table(&names, &rows)),
+        Format::Table => print(table(&names, &rows).trim_end()),
     }
     if format != Format::Json {
         let more = if answer["truncated"] == true {

@@ -103,8 +103,7 @@ fn plain(batch: &RecordBatch) -> Result<RecordBatch> {
     let columns = columns
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(unshowable)?;
-    let options =
-        arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(std::sync::Arc::new(Schema::new(fields)), columns, &options)
         .map_err(unshowable)
 }
@@ -145,8 +144,8 @@ pub(super) fn type_name(data_type: &DataType) -> String {
         DataType::Int8 => "TINYINT",
         DataType::Int16 | DataType::UInt8 => "SMALLINT",
         DataType::Int32 | DataType::UInt16 => "INT",
-        DataType::Int64 | DataType::UInt32 => "BIGINT",
-        DataType::UInt64 => "DECIMAL(20,0)",
+        // Of 64 bits only functions such as `row_number` give unsigned numbers, and people know those as this type.
+        DataType::Int64 | DataType::UInt32 | DataType::UInt64 => "BIGINT",
         DataType::Float16 | DataType::Float32 => "FLOAT",
         DataType::Float64 => "DOUBLE",
         DataType::Binary => "BINARY",
@@ -169,8 +168,8 @@ pub(super) fn type_name(data_type: &DataType) -> String {
         DataType::Map(entries, _) => {
             return match entries.data_type() {
                 DataType::Struct(fields) if fields.len() == 2 => {
-                    let [key, value] = [&fields[0], &fields[1]]
-                        .map(|field| type_name(field.data_type()));
+                    let [key, value] =
+                        [&fields[0], &fields[1]].map(|field| type_name(field.data_type()));
                     format!("MAP<{key}, {value}>")
                 }
                 _ => "MAP".to_owned(),
@@ -191,6 +190,13 @@ fn has_large_integer(column: &ArrayRef) -> bool {
                 .flatten()
                 .any(|integer| integer.unsigned_abs() > EXACT_INTEGER_MAX)
         }
+        DataType::UInt64 => {
+            let integers = column.as_primitive::<UInt64Type>();
+            integers
+                .iter()
+                .flatten()
+                .any(|integer| integer > EXACT_INTEGER_MAX)
+        }
         DataType::List(_) => {
             let list = column.as_list::<i32>();
             // Only what the offsets reach: a slice carries its whole parent.
@@ -204,8 +210,7 @@ fn has_large_integer(column: &ArrayRef) -> bool {
         DataType::Struct(_) => column.as_struct().columns().iter().any(has_large_integer),
         DataType::Map(..) => {
             let map = column.as_map();
-            map.keys().data_type() == &DataType::Int64 && has_large_integer(map.keys())
-                || has_large_integer(map.values())
+            has_large_integer(map.keys()) || has_large_integer(map.values())
         }
         _ => false,
     }
@@ -239,9 +244,10 @@ impl Encoder {
                 self.text(&column.as_primitive::<Int64Type>().value(row).to_string())
             }
             DataType::Int64 => self.number(column.as_primitive::<Int64Type>().value(row)),
-            DataType::UInt64 => {
-                self.text(&column.as_primitive::<UInt64Type>().value(row).to_string())
+            DataType::UInt64 if self.integers_as_text => {
+                self.text(&column.as_primitive::<UInt64Type>().value(row).to_string());
             }
+            DataType::UInt64 => self.number(column.as_primitive::<UInt64Type>().value(row)),
             DataType::Float16 => self.float(
                 f64::from(column.as_primitive::<Float16Type>().value(row).to_f32()),
                 None,

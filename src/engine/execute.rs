@@ -33,7 +33,11 @@ pub(super) async fn run(base: &Base, request: &Request, started: Instant) -> Res
 
 async fn page(base: &Base, request: &Request) -> Result<Page> {
     let rows_max = request.limits.rows;
-    let Planned { mut frame, kind, names } = plan(base, request).await?;
+    let Planned {
+        mut frame,
+        kind,
+        names,
+    } = plan(base, request).await?;
     if let LogicalPlan::DescribeTable(described) = frame.logical_plan() {
         return description(&described.schema);
     }
@@ -62,7 +66,9 @@ async fn page(base: &Base, request: &Request) -> Result<Page> {
 
 /// The schema with the columns named as the query wrote them.
 fn renamed(schema: &SchemaRef, names: Option<Vec<Option<String>>>) -> SchemaRef {
-    let Some(names) = names.filter(|names| names.len() == schema.fields().len()) else { return Arc::clone(schema) };
+    let Some(names) = names.filter(|names| names.len() == schema.fields().len()) else {
+        return Arc::clone(schema);
+    };
     let fields = schema.fields().iter().zip(names);
     let fields = fields.map(|(field, name)| match name {
         Some(name) => field.as_ref().clone().with_name(name),
@@ -73,9 +79,24 @@ fn renamed(schema: &SchemaRef, names: Option<Vec<Option<String>>>) -> SchemaRef 
 
 /// The answer to `DESCRIBE`: the columns with the type names of the answers.
 fn description(schema: &Schema) -> Result<Page> {
-    let names: StringArray = schema.fields().iter().map(|field| Some(field.name())).collect();
-    let types: StringArray = schema.fields().iter().map(|field| Some(encode::type_name(field.data_type()))).collect();
-    let columns: [(&str, ArrayRef); 2] = [("column_name", Arc::new(names)), ("data_type", Arc::new(types))];
+    let names: StringArray = schema
+        .fields()
+        .iter()
+        .map(|field| Some(field.name()))
+        .collect();
+    let types: StringArray = schema
+        .fields()
+        .iter()
+        .map(|field| Some(encode::type_name(field.data_type())))
+        .collect();
+    let columns: [(&str, ArrayRef); 2] = [
+        ("column_name", Arc::new(names)),
+        ("data_type", Arc::new(types)),
+    ];
     let batch = RecordBatch::try_from_iter(columns).map_err(|error| from_engine(error.into()))?;
-    Ok(Page { schema: batch.schema(), batches: vec![batch], truncated: false })
+    Ok(Page {
+        schema: batch.schema(),
+        batches: vec![batch],
+        truncated: false,
+    })
 }

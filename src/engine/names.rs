@@ -9,8 +9,12 @@ use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Statemen
 /// For each column its text in the query, where it has no name of its own; `None` when the columns are not those of the
 /// outermost select.
 pub(super) fn written(statement: &Statement) -> Option<Vec<Option<String>>> {
-    let Statement::Statement(statement) = statement else { return None };
-    let Sql::Query(query) = statement.as_ref() else { return None };
+    let Statement::Statement(statement) = statement else {
+        return None;
+    };
+    let Sql::Query(query) = statement.as_ref() else {
+        return None;
+    };
     select_items(query)?.iter().map(name).collect()
 }
 

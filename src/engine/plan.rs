@@ -25,11 +25,11 @@ use datafusion::prelude::SessionConfig;
 use rules::read_only::{self, Statement};
 use rules::{Error, Result, TableName};
 
-use super::{functions, names};
 use super::problem::from_engine;
 use super::protocol::Request;
 use super::sources;
 use super::worker::Settings;
+use super::{functions, names};
 use crate::lake::Lake;
 
 /// Names the unqualified tables resolve to; a query may write `amigo.default.users`.
@@ -88,11 +88,20 @@ pub(super) struct Planned {
 pub(super) async fn plan(base: &Base, request: &Request) -> Result<Planned> {
     let kind = read_only::inspect(&request.sql)?;
     let state = session(base, request).await?;
-    let statement = state.sql_to_statement(&request.sql, &Dialect::Generic).map_err(from_engine)?;
+    let statement = state
+        .sql_to_statement(&request.sql, &Dialect::Generic)
+        .map_err(from_engine)?;
     let names = names::written(&statement);
-    let plan = state.statement_to_plan(statement).await.map_err(from_engine)?;
+    let plan = state
+        .statement_to_plan(statement)
+        .await
+        .map_err(from_engine)?;
     verify(&plan)?;
-    Ok(Planned { frame: DataFrame::new(state, plan), kind, names })
+    Ok(Planned {
+        frame: DataFrame::new(state, plan),
+        kind,
+        names,
+    })
 }
 
 /// The second wall.

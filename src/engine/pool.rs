@@ -45,9 +45,16 @@ impl Pool {
     /// `Internal` when a worker cannot be started.
     pub fn start(settings: PoolSettings) -> Result<Arc<Self>> {
         let spill = SpillDir::new(&settings.spill_dir)?;
-        let workers = (0..settings.workers).map(|_| Worker::start(&settings, &spill)).collect::<Result<Vec<_>>>()?;
+        let workers = (0..settings.workers)
+            .map(|_| Worker::start(&settings, &spill))
+            .collect::<Result<Vec<_>>>()?;
         let (slots, idle) = (Semaphore::new(settings.workers), Mutex::new(workers));
-        Ok(Arc::new(Self { settings, spill, slots, idle }))
+        Ok(Arc::new(Self {
+            settings,
+            spill,
+            slots,
+            idle,
+        }))
     }
 
     /// Runs the query; the answer is the response's JSON. Waiting for a worker counts against the deadline.
@@ -178,6 +185,8 @@ impl Worker {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
+            // Ctrl-C goes to the whole group of the terminal; the server alone decides what still finishes.
+            .process_group(0)
             .spawn()
             .map_err(failed)?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -188,7 +197,8 @@ impl Worker {
             child,
             input,
             output: BufReader::new(output),
-            errors, _spill: spill
+            errors,
+            _spill: spill,
         })
     }
 
@@ -256,22 +266,32 @@ impl SpillDir {
     /// Makes a folder below `parent`, and removes those of servers that are no more.
     fn new(parent: &Path) -> Result<Self> {
         const LOCK: &str = "lock";
-        let failed = |error: std::io::Error| Error::invalid("the folder for temporary files cannot be used").because(error);
+        let failed = |error: std::io::Error| {
+            Error::invalid("the folder for temporary files cannot be used").because(error)
+        };
         crate::folder::create_private(parent)?;
         for entry in std::fs::read_dir(parent).map_err(failed)?.flatten() {
-            let stale = File::open(entry.path().join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok());
+            let stale =
+                File::open(entry.path().join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok());
             if stale && let Err(error) = std::fs::remove_dir_all(entry.path()) {
-                tracing::warn!(error = &error as &dyn std::error::Error, "an old folder of temporary files stays");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "an old folder of temporary files stays"
+                );
             }
         }
         let folder = TempDir::new_in(parent).map_err(failed)?;
         let lock = File::create(folder.path().join(LOCK)).map_err(failed)?;
         lock.try_lock().map_err(|error| failed(error.into()))?;
-        Ok(Self { folder, _lock: lock })
+        Ok(Self {
+            folder,
+            _lock: lock,
+        })
     }
 
     fn for_worker(&self) -> Result<TempDir> {
-        TempDir::new_in(self.folder.path())
-            .map_err(|error| Error::internal("a folder for temporary files cannot be made").because(error))
+        TempDir::new_in(self.folder.path()).map_err(|error| {
+            Error::internal("a folder for temporary files cannot be made").because(error)
+        })
     }
 }

@@ -86,6 +86,12 @@ fn tidy(text: &str) -> String {
         "Schema error: ",
         "Execution error: ",
     ];
+    // Nobody can set the engine's settings here.
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.contains("datafusion."))
+        .collect();
+    let text = lines.join("\n");
     let mut text = text.trim();
     while let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {
         text = rest;

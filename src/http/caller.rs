@@ -41,7 +41,7 @@ pub(super) async fn authenticate(
     seen: &Seen,
 ) -> Result<Caller> {
     let caller = app.identity.authenticate(bearer(headers)?).await?;
-    seen.note(&caller);
+    seen.note(&caller.org_id, &caller.user_id);
     if caller.org_id != *org {
         return Err(Error::unauthenticated(
             "the token belongs to another organization; sign in to this one",

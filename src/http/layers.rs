@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use rules::{Caller, Error};
+use rules::{Error, OrgId, UserId};
 use tracing::Instrument;
 
 use super::problem::Problem;
@@ -23,11 +23,9 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 pub(super) struct Seen(Arc<OnceLock<(String, String)>>);
 
 impl Seen {
-    pub(super) fn note(&self, caller: &Caller) {
+    pub(super) fn note(&self, org: &OrgId, user: &UserId) {
         // A request has one caller; a second note would be the same one.
-        let _ = self
-            .0
-            .set((caller.org_id.to_string(), caller.user_id.to_string()));
+        let _ = self.0.set((org.to_string(), user.to_string()));
     }
 }
 

@@ -63,13 +63,11 @@ impl IntoResponse for Problem {
             error,
             header,
         } = self;
-        // Here the error is handled, so here it is logged; whose fault it is decides how loudly.
-        let cause = error.to_string();
-        let source = std::error::Error::source(&error);
+        // Here the error is handled, so here it is logged. What a caller did wrong may quote a query's data: of that the
+        // request's own line has the status, which is enough.
         if status.is_server_error() {
-            tracing::error!(status = status.as_u16(), source, "{cause}");
-        } else {
-            tracing::debug!(status = status.as_u16(), source, "{cause}");
+            let source = std::error::Error::source(&error);
+            tracing::error!(status = status.as_u16(), source, "{error}");
         }
         let detail = match error.kind() {
             Kind::Unprocessable(violations) => json!(violations),

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use rules::{Error, Kind, Result, UserId, Violation};
 use serde::Serialize;
 
 use super::caller::Organization;
+use super::layers::Seen;
 use super::limited::limited;
 use super::problem::Problem;
 use crate::app::App;
@@ -32,6 +33,7 @@ struct Credentials {
 pub(super) async fn post(
     State(app): State<Arc<App>>,
     Organization(org): Organization,
+    Extension(seen): Extension<Seen>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let credentials = credentials(&headers)?;
@@ -42,6 +44,7 @@ pub(super) async fn post(
     let work = async {
         // What cannot be a user's id is no user; the answer is the same as for any other unknown one.
         let user_id = UserId::parse(&credentials.user_id).or_else(|_| UserId::parse("nobody"))?;
+        seen.note(&org, &user_id);
         let token = app
             .identity
             .sign_in(&org, &credentials.key_id, &credentials.key, &user_id)

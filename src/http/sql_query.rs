@@ -66,12 +66,27 @@ fn unread(rejection: BytesRejection) -> Error {
 
 /// Reads the body as the published API does: every violation with its place, unknown fields ignored.
 fn parse(body: &[u8]) -> Result<Body> {
-    let invalid = |violations| Error::new(Kind::Unprocessable(violations), "the request body is not valid");
+    let invalid = |violations| {
+        Error::new(
+            Kind::Unprocessable(violations),
+            "the request body is not valid",
+        )
+    };
     let fields = match serde_json::from_slice(body) {
         Ok(Value::Object(fields)) => fields,
-        Ok(_) => return Err(invalid(vec![violation(None, "Input should be a valid object", "model_type")])),
+        Ok(_) => {
+            return Err(invalid(vec![violation(
+                None,
+                "Input should be a valid object",
+                "model_type",
+            )]));
+        }
         Err(error) => {
-            return Err(invalid(vec![violation(None, format!("JSON decode error: {error}"), "json_invalid")]));
+            return Err(invalid(vec![violation(
+                None,
+                format!("JSON decode error: {error}"),
+                "json_invalid",
+            )]));
         }
     };
     let checked = (
@@ -80,7 +95,10 @@ fn parse(body: &[u8]) -> Result<Body> {
         result_format(fields.get("result_format")),
     );
     match checked {
-        (Ok(sql_query), Ok(async_query), Ok(())) => Ok(Body { sql_query, async_query }),
+        (Ok(sql_query), Ok(async_query), Ok(())) => Ok(Body {
+            sql_query,
+            async_query,
+        }),
         (sql_query, async_query, result_format) => {
             let violations = [sql_query.err(), async_query.err(), result_format.err()];
             Err(invalid(violations.into_iter().flatten().collect()))
@@ -89,8 +107,16 @@ fn parse(body: &[u8]) -> Result<Body> {
 }
 
 fn violation(field: Option<&str>, msg: impl Into<String>, kind: &str) -> Violation {
-    let loc = ["body"].into_iter().chain(field).map(str::to_owned).collect();
-    Violation { loc, msg: msg.into(), kind: kind.to_owned() }
+    let loc = ["body"]
+        .into_iter()
+        .chain(field)
+        .map(str::to_owned)
+        .collect();
+    Violation {
+        loc,
+        msg: msg.into(),
+        kind: kind.to_owned(),
+    }
 }
 
 fn sql_query(value: Option<&Value>) -> Result<String, Violation> {
@@ -98,14 +124,20 @@ fn sql_query(value: Option<&Value>) -> Result<String, Violation> {
     match value {
         None => Err(violation("Field required".to_owned(), "missing")),
         Some(Value::String(sql)) => match sql.trim() {
-            "" => Err(violation("String should have at least 1 character".to_owned(), "string_too_short")),
+            "" => Err(violation(
+                "String should have at least 1 character".to_owned(),
+                "string_too_short",
+            )),
             sql if sql.chars().count() > SQL_CHARS_MAX => {
                 let msg = format!("String should have at most {SQL_CHARS_MAX} characters");
                 Err(violation(msg, "string_too_long"))
             }
             sql => Ok(sql.to_owned()),
         },
-        Some(_) => Err(violation("Input should be a valid string".to_owned(), "string_type")),
+        Some(_) => Err(violation(
+            "Input should be a valid string".to_owned(),
+            "string_type",
+        )),
     }
 }
 
@@ -113,7 +145,11 @@ fn async_query(value: Option<&Value>) -> Result<bool, Violation> {
     match value {
         None => Err(violation(Some("async_query"), "Field required", "missing")),
         Some(Value::Bool(async_query)) => Ok(*async_query),
-        Some(_) => Err(violation(Some("async_query"), "Input should be a valid boolean", "bool_type")),
+        Some(_) => Err(violation(
+            Some("async_query"),
+            "Input should be a valid boolean",
+            "bool_type",
+        )),
     }
 }
 

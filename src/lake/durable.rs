@@ -55,7 +55,9 @@ async fn sync(file: PathBuf) -> Result<()> {
 }
 
 /// In the order of their paths, as cloud stores list and as Delta expects of every store but a `file` one.
-fn sorted(objects: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
+fn sorted(
+    objects: BoxStream<'static, Result<ObjectMeta>>,
+) -> BoxStream<'static, Result<ObjectMeta>> {
     let sorted = objects.try_collect::<Vec<_>>().map_ok(|mut objects| {
         objects.sort_unstable_by(|a, b| a.location.cmp(&b.location));
         stream::iter(objects.into_iter().map(Ok))

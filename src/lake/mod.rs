@@ -58,11 +58,17 @@ impl Lake {
 
     /// Opens the lake at a URL made by [`Lake::url`]; only `file` for now.
     pub fn at(root: &Url) -> Result<Self> {
-        let folder = (root.scheme() == "file").then(|| root.to_file_path().ok()).flatten();
-        let folder = folder.ok_or_else(|| Error::internal("only a lake in a local folder is supported"))?;
+        let folder = (root.scheme() == "file")
+            .then(|| root.to_file_path().ok())
+            .flatten();
+        let folder =
+            folder.ok_or_else(|| Error::internal("only a lake in a local folder is supported"))?;
         // Rooted in the lake, so that no path of the machine shows in a plan or an error.
         let store = LocalFileSystem::new_with_prefix(folder).map_err(unavailable)?;
-        Ok(Self { root: root.clone(), store: Arc::new(durable::Durable::new(store)) })
+        Ok(Self {
+            root: root.clone(),
+            store: Arc::new(durable::Durable::new(store)),
+        })
     }
 
     /// Where the lake is; ends with `/`.

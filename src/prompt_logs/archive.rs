@@ -25,7 +25,7 @@ use crate::lake::prompt_log_table::{HISTORY, SYSTEM};
 const FRAME_BYTES: usize = 256 * 1024;
 const FRAMES_AHEAD: usize = 2;
 /// Compressed prompts kept for the entries to come.
-const PIECES_BYTES: usize = 16 * 1024 * 1024;
+const PIECES_BYTES: usize = 8 * 1024 * 1024;
 /// Between two prompts of a history (the wire contract, section 1).
 const SEPARATOR: &str = "\n---\n";
 

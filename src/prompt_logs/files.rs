@@ -24,7 +24,7 @@ use crate::lake::prompt_log_table::{
 use crate::lake::{ObjectReader, unavailable};
 
 /// Decoded bytes a reader wants to hold at once; batches are sized by it.
-const BATCH_BYTES: u64 = 4 * 1024 * 1024;
+const BATCH_BYTES: u64 = 2 * 1024 * 1024;
 const BATCH_ROWS_MAX: usize = 1024;
 
 /// One data file: where it is and which keys and day it spans.
@@ -106,7 +106,10 @@ pub(super) struct OpenFile {
 pub(super) type Rows = ParquetRecordBatchStream<ObjectReader>;
 
 impl OpenFile {
-    pub(super) async fn open(store: Arc<dyn ObjectStore>, file: &LogFile) -> Result<Self, ParquetError> {
+    pub(super) async fn open(
+        store: Arc<dyn ObjectStore>,
+        file: &LogFile,
+    ) -> Result<Self, ParquetError> {
         let mut reader = ObjectReader::new(store, Path::from(file.path.as_str()), file.size);
         let metadata = reader.metadata().await?;
         let options = ArrowReaderOptions::new().with_schema(file_schema());

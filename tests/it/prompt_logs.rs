@@ -1,17 +1,924 @@
-//! smoke
-use crate::support::*;
+//! `get_prompt_logs` and the import that feeds it (the wire contract, sections 1, 5 and 7).
+
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    ADMINISTRATOR, Answer, Data, SUPER_ADMINISTRATOR, Server, USER, log, ndjson, stderr,
+};
+
+const ORG: &str = "acme";
+
+/// A server whose organization has these logs, and its super administrator's token.
+fn serve(logs: &[Value]) -> (Server, String) {
+    let server = Server::start(|data| {
+        data.org(ORG);
+        data.import_logs(ORG, logs);
+    });
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    (server, token)
+}
+
+/// What the archive of these logs holds, in any order of `logs`.
+fn expected(logs: &[Value]) -> Vec<(String, Vec<u8>)> {
+    let mut logs: Vec<&Value> = logs.iter().collect();
+    logs.sort_by_key(|log| log["log_key"].as_str().unwrap().as_bytes());
+    let entries = logs.into_iter().flat_map(|log| {
+        let key = log["log_key"].as_str().unwrap();
+        let system = log["system"].as_str().map(str::to_owned);
+        let history = log["history"].as_array().map(|prompts| {
+            let prompts: Vec<&str> = prompts.iter().map(|one| one.as_str().unwrap()).collect();
+            prompts.join("\n---\n")
+        });
+        let entry = |part: &str, text: String| (format!("{key}-{part}"), text.into_bytes());
+        [
+            system.map(|text| entry("system", text)),
+            history.map(|text| entry("history", text)),
+        ]
+    });
+    entries.flatten().collect()
+}
+
+/// Compares names first, so that a failure can be read.
+#[track_caller]
+fn check(answer: &Answer, logs: &[Value]) {
+    let (found, expected) = (answer.entries(), expected(logs));
+    let names = |entries: &[(String, Vec<u8>)]| -> Vec<String> {
+        entries.iter().map(|(name, _)| name.clone()).collect()
+    };
+    assert_eq!(names(&found), names(&expected));
+    for ((name, found), (_, expected)) in found.iter().zip(&expected) {
+        assert!(found == expected, "{name} has other bytes");
+    }
+    assert_eq!(
+        answer.header("x-prompt-log-count"),
+        Some(logs.len().to_string().as_str())
+    );
+}
+
+/// Text that does not compress away and that no two seeds share.
+fn noise(seed: u64, length: usize) -> String {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let letters = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b'0' + (state >> 58) as u8)
+    });
+    letters.take(length).collect()
+}
+
+fn at(instant: DateTime<Utc>, mut log: Value) -> Value {
+    log["created_at"] = json!(instant);
+    log
+}
 
 #[tokio::test]
-async fn smoke() {
-    let server = Server::start(|data| {
-        data.org("acme");
-        data.import_logs("acme", &[log("a/1", "sys", &["x", "y"])]);
+async fn an_archive_holds_exactly_the_prompts_that_were_imported() {
+    let texts = [
+        "",
+        "\n",
+        "---",
+        "\n---\n",
+        "a\n---\nb",
+        "PK\u{3}\u{4}PK\u{1}\u{2}PK\u{5}\u{6}",
+        "nul \0 bell \u{7} escape \u{1b}[2J",
+        "\r\nwindows\r\n",
+        "😀👩‍👩‍👧 e\u{301} \u{202e}txt.exe\u{202c} שלום مرحبا",
+        "\u{feff}BOM \u{fffd} \u{10ffff}",
+        "-system\n../../etc/passwd",
+    ];
+    let mut logs: Vec<Value> = texts
+        .iter()
+        .enumerate()
+        .map(|(index, text)| log(&format!("hostile/{index:02}"), text, &[text, "then", text]))
+        .collect();
+    let long = noise(1, 10 * 1024 * 1024);
+    logs.extend([
+        json!({"log_key": "hostile/all", "system": "", "history": texts}),
+        json!({"log_key": "hostile/empty-history", "history": []}),
+        json!({"log_key": "hostile/history-only", "history": ["one"]}),
+        json!({"log_key": "hostile/long", "system": long, "history": [long, "", long]}),
+        json!({"log_key": "hostile/null-history", "system": "s", "history": null}),
+        json!({"log_key": "hostile/null-system", "system": null, "history": [""]}),
+        json!({"log_key": "hostile/system-only", "system": "s"}),
+    ]);
+    let (server, token) = serve(&logs);
+    let first = server.logs(&token, ORG, "hostile/").await;
+    check(&first, &logs);
+    assert_eq!(first.header("content-type"), Some("application/zip"));
+    assert_eq!(first.header("x-prompt-log-truncated"), Some("false"));
+    assert_eq!(first.header("x-prompt-log-next-after"), None);
+    assert_eq!(first.comment(), "");
+
+    let again = server.logs(&token, ORG, "hostile/").await;
+    assert!(first.body == again.body, "the same logs gave other bytes");
+    let path = format!("/v1/{ORG}/admin/get_prompt_logs?prompt_log_prefix=hostile/");
+    let without_slash = server.get(&token, &path).await;
+    assert!(
+        first.body == without_slash.body,
+        "without its slash the path gave other bytes"
+    );
+
+    let exact = server.logs(&token, ORG, "hostile/empty-history").await;
+    assert_eq!(
+        exact.entries(),
+        [("hostile/empty-history-history".to_owned(), Vec::new())]
+    );
+}
+
+#[test]
+fn whatever_text_is_imported_comes_back() {
+    use proptest::prelude::*;
+    let server = Server::start(|data| data.org(ORG));
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let text = || prop_oneof![any::<String>(), "[-\n]{0,9}", "PK[\u{1}-\u{8}]{2}.{0,30}"];
+    let parts = prop_oneof![
+        text().prop_map(|system| json!({"system": system})),
+        prop::collection::vec(text(), 0..5).prop_map(|history| json!({"history": history})),
+        (text(), prop::collection::vec(text(), 0..5))
+            .prop_map(|(system, history)| json!({"system": system, "history": history})),
+    ];
+    let logs =
+        prop::collection::btree_map("[a-zä😀][a-z %+~-]{0,4}(/[b-e]{1,3}){0,2}x", parts, 1..60);
+    let config = ProptestConfig {
+        cases: 8,
+        failure_persistence: None,
+        max_shrink_iters: 40,
+        ..ProptestConfig::default()
+    };
+    let batch = std::cell::Cell::new(0);
+    proptest!(config, |(logs in logs)| {
+        // Keys of a folder of their own: earlier batches stay where they are.
+        batch.set(batch.get() + 1);
+        let folder = format!("batch-{:02}/", batch.get());
+        let with_key = |(key, mut log): (String, Value)| {
+            log["log_key"] = json!(format!("{folder}{key}"));
+            log
+        };
+        let logs: Vec<Value> = logs.into_iter().map(with_key).collect();
+        server.data.import_logs(ORG, &logs);
+        check(&runtime.block_on(server.logs(&token, ORG, &folder)), &logs);
     });
-    let token = server.token("acme", SUPER_ADMINISTRATOR);
-    println!("{:?}", server.logs(&token, "acme", "a").await.entries());
-    println!("{:?}", server.rows(&token, "acme", "SELECT 1").await);
-    println!("{:?}", server.log());
-    println!("{:?}", children(server.pid()));
-    let mut server = server;
-    println!("{:?}", server.stop());
+}
+
+#[tokio::test]
+async fn a_prefix_is_plain_text_and_keys_come_in_byte_order() {
+    let keys = [
+        "a",
+        "a b",
+        "a!",
+        "a%",
+        "a*",
+        "a+b",
+        "a-b",
+        "a.b",
+        "a/b",
+        "a/b/c",
+        "a_",
+        "ab",
+        "aé",
+        "a😀",
+        "A",
+        "b",
+        "urn:x",
+        "é",
+        "zz/100%/x",
+    ];
+    let logs: Vec<Value> = keys.iter().rev().map(|key| log(key, key, &[key])).collect();
+    let (server, token) = serve(&logs);
+    for prefix in [
+        "a", "A", "a/", "a%", "a*", "a+b", "a_", "a😀", "é", "urn:", "zz/100%", "a b",
+    ] {
+        let wanted: Vec<Value> = logs
+            .iter()
+            .filter(|log| log["log_key"].as_str().unwrap().starts_with(prefix))
+            .cloned()
+            .collect();
+        assert!(!wanted.is_empty(), "{prefix}");
+        check(&server.logs(&token, ORG, prefix).await, &wanted);
+    }
+    for absent in ["c", "B", "a/b/c/", "%", "*", "_", ".", "abc", "a\0", " a"] {
+        let detail = server.logs(&token, ORG, absent).await.detail(404);
+        assert!(detail.contains("no prompt log"), "{detail}");
+    }
+    // A + is a space in a query string, which is what the published API's clients send for one.
+    let path = format!("/v1/{ORG}/admin/get_prompt_logs/?prompt_log_prefix=a+b");
+    assert_eq!(
+        server.get(&token, &path).await.names(),
+        ["a b-system", "a b-history"]
+    );
+}
+
+#[tokio::test]
+async fn entries_of_colliding_names_are_all_there() {
+    // Keys that are names of others' entries, names that are folders of others', and a drive letter.
+    let logs =
+        ["x", "x-system", "x-system/y", "x-history", "C:/x"].map(|key| log(key, key, &[key]));
+    let (server, token) = serve(&logs);
+    let names = server.logs(&token, ORG, "x").await.names();
+    assert_eq!(names.len(), 8);
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), 8, "{names:?}");
+    assert_eq!(
+        server.logs(&token, ORG, "C").await.names(),
+        ["C_/x-system", "C_/x-history"]
+    );
+}
+
+#[tokio::test]
+async fn a_bad_parameter_is_named() {
+    let (server, token) = serve(&[log("a", "", &[])]);
+    for query in [
+        "",
+        "?",
+        "?prompt_log_prefix=",
+        "?prompt_log_prefi=a",
+        "?after=a",
+        "?prompt_log_prefix=&after=a",
+    ] {
+        for slash in ["", "/"] {
+            let path = format!("/v1/{ORG}/admin/get_prompt_logs{slash}{query}");
+            let answer = server.get(&token, &path).await;
+            assert_eq!(answer.violations(), ["query.prompt_log_prefix"], "{query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn more_than_a_thousand_logs_are_cut_and_can_be_walked() {
+    let many: Vec<Value> = (0..2_500)
+        .map(|n| log(&format!("many/ü {n:04}"), "same", &["a", &n.to_string()]))
+        .collect();
+    let edge: Vec<Value> = (0..1_000)
+        .map(|n| log(&format!("edge/{n:04}"), "same", &[]))
+        .collect();
+    let (server, token) = serve(&[edge.clone(), many.clone()].concat());
+
+    let whole = server.logs(&token, ORG, "edge/").await;
+    check(&whole, &edge);
+    assert_eq!(whole.header("x-prompt-log-truncated"), Some("false"));
+    assert_eq!(whole.header("x-prompt-log-next-after"), None);
+
+    let mut after = String::new();
+    for (page, logs) in many.chunks(1_000).enumerate() {
+        let query = [("prompt_log_prefix", "many/"), ("after", after.as_str())];
+        let answer = Answer::of(server.logs_request(&token, ORG, &query)).await;
+        check(&answer, logs);
+        let next = answer.header("x-prompt-log-next-after").map(|next| {
+            assert!(next.is_ascii() && !next.contains(' '), "{next}");
+            percent_encoding::percent_decode_str(next)
+                .decode_utf8()
+                .unwrap()
+                .into_owned()
+        });
+        let last = logs.last().unwrap()["log_key"].as_str().unwrap();
+        if page < 2 {
+            assert_eq!(answer.header("x-prompt-log-truncated"), Some("true"));
+            assert_eq!(next.as_deref(), Some(last));
+            let comment = answer.comment();
+            assert!(
+                comment.contains("truncated") && comment.contains(last),
+                "{comment}"
+            );
+        } else {
+            assert_eq!(
+                (answer.header("x-prompt-log-truncated"), next.as_deref()),
+                (Some("false"), None)
+            );
+            assert_eq!(answer.comment(), "");
+        }
+        after = last.to_owned();
+    }
+    let query = [("prompt_log_prefix", "many/"), ("after", after.as_str())];
+    Answer::of(server.logs_request(&token, ORG, &query))
+        .await
+        .detail(404);
+    let one_more = [("prompt_log_prefix", "edge/"), ("after", "edge/0998")];
+    let answer = Answer::of(server.logs_request(&token, ORG, &one_more)).await;
+    check(&answer, &edge[999..]);
+    // A key before the prefix, or one that does not exist, is a place to continue from as well.
+    let before = [("prompt_log_prefix", "edge/"), ("after", "a")];
+    check(
+        &Answer::of(server.logs_request(&token, ORG, &before)).await,
+        &edge,
+    );
+    let between = [("prompt_log_prefix", "edge/"), ("after", "edge/0997x")];
+    check(
+        &Answer::of(server.logs_request(&token, ORG, &between)).await,
+        &edge[998..],
+    );
+}
+
+#[tokio::test]
+async fn logs_of_the_past_thirty_days_are_served_and_no_older_ones() {
+    let now = Utc::now();
+    let days = TimeDelta::days(30);
+    let young = [
+        at(now - days + TimeDelta::minutes(5), log("age/edge", "", &[])),
+        at(now, log("age/now", "", &[])),
+        at(now + TimeDelta::minutes(5), log("age/soon", "", &[])),
+    ];
+    let old = [
+        at(now - days - TimeDelta::minutes(1), log("age/gone", "", &[])),
+        at(now - days * 2, log("age/long-gone", "", &[])),
+        at(now - days - TimeDelta::minutes(1), log("old/gone", "", &[])),
+    ];
+    let (server, token) = serve(&[&young[..], &old[..]].concat());
+    check(&server.logs(&token, ORG, "age/").await, &young);
+    server.logs(&token, ORG, "old/").await.detail(404);
+    let keys = server
+        .rows(
+            &token,
+            ORG,
+            "SELECT log_key FROM prompt_logs ORDER BY log_key",
+        )
+        .await;
+    assert_eq!(keys, json!([["age/edge"], ["age/now"], ["age/soon"]]));
+    // Stored they are: the operator's list shows them.
+    assert_eq!(list(&server.data, "").len(), 6);
+}
+
+/// The keys the operator's list shows.
+#[track_caller]
+fn list(data: &Data, prefix: &str) -> Vec<String> {
+    let listed = data.ok(["prompt-logs", "list", ORG, prefix]);
+    let logs = listed["prompt_logs"].as_array().unwrap();
+    logs.iter()
+        .map(|log| log["log_key"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_log_the_caller_may_not_read_is_one_error_entry_and_the_rest_is_delivered() {
+    let requiring = |key: &str, required: Value| {
+        let mut log = log(key, "secret system", &["secret history"]);
+        log["required_permissions"] = required;
+        log
+    };
+    let open = [
+        log("p/1", "one", &["1"]),
+        requiring(
+            "p/2",
+            json!([{"permission_name": "Conversation:GetMessage", "attributes": {"user_id": "mia"}}]),
+        ),
+        requiring("p/9", json!([])),
+    ];
+    let closed = [
+        requiring("p/3", json!([{"permission_name": "Admin:ReadSecrets"}])),
+        requiring(
+            "p/4",
+            json!([{"permission_name": "Conversation:GetMessage", "attributes": {"org_id": "other"}}]),
+        ),
+        requiring(
+            "p/5",
+            json!([{"permission_name": "Conversation:GetMessage"}, {"permission_name": "Vault:Open"}]),
+        ),
+    ];
+    let missing = ["Admin:ReadSecrets", "Conversation:GetMessage", "Vault:Open"];
+    let (server, greater) = serve(&[&open[..], &closed[..]].concat());
+
+    let lesser = server.token(ORG, ADMINISTRATOR);
+    let answer = server.logs(&lesser, ORG, "p/").await;
+    let entries = answer.entries();
+    let errors: Vec<_> = entries
+        .iter()
+        .filter(|(name, _)| name.ends_with("-error"))
+        .collect();
+    let names: Vec<&str> = errors.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["p/3-error", "p/4-error", "p/5-error"]);
+    for ((_, text), missing) in errors.iter().zip(missing) {
+        let text = String::from_utf8_lossy(text);
+        assert!(
+            text.contains("not permitted") && text.contains(missing),
+            "{text}"
+        );
+        assert!(!text.contains("secret"), "{text}");
+    }
+    let rest: Vec<_> = entries
+        .iter()
+        .filter(|(name, _)| !name.ends_with("-error"))
+        .cloned()
+        .collect();
+    assert_eq!(rest, expected(&open));
+    assert_eq!(answer.header("x-prompt-log-count"), Some("6"));
+
+    check(
+        &server.logs(&greater, ORG, "p/").await,
+        &[&open[..], &closed[..]].concat(),
+    );
+    let user = server.token(ORG, USER);
+    let detail = server.logs(&user, ORG, "p/").await.detail(403);
+    assert!(detail.contains("Admin:GetPromptLogs"), "{detail}");
+    // Whether there is such a log at all is not told either.
+    assert_eq!(server.logs(&user, ORG, "nothing").await.detail(403), detail);
+}
+
+#[tokio::test]
+async fn a_head_request_tells_what_a_download_would_and_sends_nothing() {
+    let (server, token) = serve(&[log("a/1", "s", &["h"]), log("a/2", "s", &["h"])]);
+    let path = format!("/v1/{ORG}/admin/get_prompt_logs/?prompt_log_prefix=a/");
+    let head = Answer::of(server.request(Method::HEAD, &path).bearer_auth(&token)).await;
+    let get = server.get(&token, &path).await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    for name in [
+        "content-type",
+        "content-disposition",
+        "x-prompt-log-count",
+        "x-prompt-log-truncated",
+    ] {
+        assert!(head.header(name).is_some(), "{name}");
+        assert_eq!(head.header(name), get.header(name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_name_is_made_of_harmless_letters() {
+    let keys = ["a\"b; x=y/ü", "plain-1_2.3/x", &"l".repeat(240)];
+    let (server, token) = serve(&keys.map(|key| log(key, "", &[])));
+    let cases = [
+        (
+            "a\"b; x=y/ü",
+            "attachment; filename=\"acme-a_b__x_y__.zip\"".to_owned(),
+        ),
+        (
+            "plain-1_2.3/",
+            "attachment; filename=\"acme-plain-1_2.3_.zip\"".to_owned(),
+        ),
+        (
+            keys[2],
+            format!("attachment; filename=\"acme-{}.zip\"", "l".repeat(115)),
+        ),
+    ];
+    for (prefix, expected) in cases {
+        let answer = server.logs(&token, ORG, prefix).await;
+        assert_eq!(
+            answer.header("content-disposition"),
+            Some(expected.as_str())
+        );
+    }
+}
+
+/// Overwrites the middle of a column's pages in a row group; returns which of the file's rows are in it.
+fn damage(file: &Path, column: &str, group: usize) -> Range<usize> {
+    let reader = SerializedFileReader::new(std::fs::File::open(file).unwrap()).unwrap();
+    let groups = reader.metadata().row_groups();
+    let rows = |groups: &[RowGroupMetaData]| -> usize {
+        groups
+            .iter()
+            .map(|group| usize::try_from(group.num_rows()).unwrap())
+            .sum()
+    };
+    let lost = rows(&groups[..group])..rows(&groups[..=group]);
+    let group = &groups[group];
+    let columns = group.columns();
+    let column = columns
+        .iter()
+        .find(|one| one.column_path().parts()[0] == column)
+        .unwrap();
+    let (start, length) = column.byte_range();
+    let damaged = OpenOptions::new().write(true).open(file).unwrap();
+    let middle = start + length / 3;
+    let bytes = vec![0xA5; usize::try_from(length / 3).unwrap()];
+    damaged.write_all_at(&bytes, middle).unwrap();
+    lost
+}
+
+#[tokio::test]
+async fn a_damaged_data_file_costs_its_own_logs_and_no_others() {
+    let batch = |name: &str| -> Vec<Value> {
+        let log = |n: u64| {
+            log(
+                &format!("d/{name}{n:02}"),
+                &noise(n, 900_000),
+                &[&noise(n + 100, 9_000), "x"],
+            )
+        };
+        (0..14).map(log).collect()
+    };
+    let batches = ["a", "b", "c"].map(batch);
+    let server = Server::start(|data| {
+        data.org(ORG);
+        for batch in &batches {
+            data.import_logs(ORG, batch);
+        }
+    });
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    let all = batches.concat();
+    check(&server.logs(&token, ORG, "d/").await, &all);
+
+    // Three imports, three files; the one of `b` has more than one row group, and the second is damaged.
+    let holds_b = |file: &&PathBuf| {
+        let reader = SerializedFileReader::new(std::fs::File::open(file).unwrap()).unwrap();
+        let row = reader.get_row_iter(None).unwrap().next().unwrap().unwrap();
+        row.get_column_iter()
+            .any(|(_, value)| value.to_string().contains("d/b00"))
+    };
+    let files = server.data.files(".parquet");
+    assert_eq!(files.len(), 3);
+    let file = files.iter().find(holds_b).unwrap();
+    let lost = damage(file, "system", 1);
+    assert!((1..14).contains(&lost.len()), "{lost:?}");
+
+    let answer = server.logs(&token, ORG, "d/").await;
+    let entries = answer.entries();
+    let errors: Vec<_> = entries
+        .iter()
+        .filter(|(name, _)| name.ends_with("-error"))
+        .collect();
+    let names: Vec<String> = errors.iter().map(|(name, _)| name.clone()).collect();
+    let expected_names: Vec<String> = lost.map(|n| format!("d/b{n:02}-error")).collect();
+    assert_eq!(names, expected_names);
+    for (_, text) in errors {
+        let text = String::from_utf8_lossy(text);
+        assert!(text.contains("could not be read"), "{text}");
+        assert!(!text.contains("parquet") && !text.contains('/'), "{text}");
+    }
+    let rest: Vec<_> = entries
+        .iter()
+        .filter(|(name, _)| !name.ends_with("-error"))
+        .cloned()
+        .collect();
+    let intact: Vec<Value> = all
+        .iter()
+        .filter(|log| {
+            !expected_names.contains(&format!("{}-error", log["log_key"].as_str().unwrap()))
+        })
+        .cloned()
+        .collect();
+    assert!(
+        rest == expected(&intact),
+        "an intact log was not delivered as it is"
+    );
+    server.log_line(|line| line.contains("ERROR"));
+}
+
+#[tokio::test]
+async fn a_data_file_that_is_gone_breaks_its_own_prefix_and_no_other() {
+    let server = Server::start(|data| {
+        data.org(ORG);
+        data.import_logs(ORG, &[log("a/1", "s", &["h"])]);
+        let known: BTreeSet<_> = data.files(".parquet").into_iter().collect();
+        data.import_logs(ORG, &[log("b/1", "s", &["h"])]);
+        let new = data
+            .files(".parquet")
+            .into_iter()
+            .find(|file| !known.contains(file));
+        std::fs::remove_file(new.unwrap()).unwrap();
+    });
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    assert_eq!(
+        server.logs(&token, ORG, "a/").await.names(),
+        ["a/1-system", "a/1-history"]
+    );
+    let answer = server.logs(&token, ORG, "b/").await;
+    // Which logs were in it nobody knows, so the archive cannot be made; to leave them out silently would be a lie.
+    let detail = answer.detail(503);
+    assert!(
+        !detail.contains("parquet") && !detail.contains("b/"),
+        "{detail}"
+    );
+    assert!(answer.header("retry-after").is_some());
+}
+
+/// Sends a download by hand and reads nothing of the answer.
+fn start_download(server: &Server, token: &str, prefix: &str) -> TcpStream {
+    let mut connection = TcpStream::connect(server.address()).unwrap();
+    let head = format!(
+        "GET /v1/{ORG}/admin/get_prompt_logs/?prompt_log_prefix={prefix} HTTP/1.1\r\n\
+         host: localhost\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+    );
+    connection.write_all(head.as_bytes()).unwrap();
+    connection
+}
+
+/// Everything a server still sends on a connection.
+fn rest(mut connection: TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // A connection that the server cuts off may end in a reset; what came before it counts.
+    let _ = connection.read_to_end(&mut bytes);
+    bytes
+}
+
+/// Logs whose archive is more than the buffers of a connection hold.
+fn bulky() -> Vec<Value> {
+    (0..16)
+        .map(|n| log(&format!("big/{n:02}"), &noise(n, 1_500_000), &["x"]))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_holds_up_nobody() {
+    let (server, token) = serve(&[bulky(), vec![log("small", "s", &["h"])]].concat());
+    let mut stalled: Vec<TcpStream> = (0..24)
+        .map(|_| start_download(&server, &token, "big/"))
+        .collect();
+    for _ in 0..5 {
+        assert_eq!(
+            server.logs(&token, ORG, "small").await.names(),
+            ["small-system", "small-history"]
+        );
+    }
+    assert_eq!(server.rows(&token, ORG, "SELECT 1").await, json!([[1]]));
+    check(&server.logs(&token, ORG, "big/").await, &bulky());
+    // It goes on where it stopped.
+    let late = rest(stalled.pop().unwrap());
+    assert!(
+        late.ends_with(b"\r\n0\r\n\r\n"),
+        "a stalled download did not end well"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_for_too_long_is_cut_off_visibly() {
+    let server = Server::start_with(&[("LIMITS__DOWNLOAD_IDLE_SECONDS", "1")], |data| {
+        data.org(ORG);
+        data.import_logs(ORG, &bulky());
+    });
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    let stalled = start_download(&server, &token, "big/");
+    server.log_line(|line| line.contains("an archive broke off"));
+    let cut = rest(stalled);
+    assert!(cut.starts_with(b"HTTP/1.1 200"));
+    assert!(
+        !cut.ends_with(b"\r\n0\r\n\r\n"),
+        "half an archive looks like a whole one"
+    );
+}
+
+#[tokio::test]
+async fn a_data_file_that_goes_away_during_a_download_costs_its_own_logs_and_no_others() {
+    let (server, token) = serve(&bulky());
+    let known: BTreeSet<_> = server.data.files(".parquet").into_iter().collect();
+    server
+        .data
+        .import_logs(ORG, &[log("big/late", "s", &["h"])]);
+    let files = server.data.files(".parquet");
+    let late = files.iter().find(|file| !known.contains(*file)).unwrap();
+
+    // The download has begun, and cannot be beyond the logs of the first file: they are more than a connection holds.
+    let mut download = start_download(&server, &token, "big/");
+    let mut begun = [0; 12];
+    download.read_exact(&mut begun).unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 200");
+    std::fs::remove_file(late).unwrap();
+
+    let whole = rest(download);
+    assert!(
+        whole.ends_with(b"\r\n0\r\n\r\n"),
+        "the archive did not end well"
+    );
+    let contains = |text: &str| {
+        whole
+            .windows(text.len())
+            .any(|bytes| bytes == text.as_bytes())
+    };
+    assert!(contains("big/15-history") && contains("big/late-error"));
+    assert!(!contains("big/late-system") && !contains("big/15-error"));
+}
+
+/// A line of `/proc/PID/status`, in bytes.
+fn memory(pid: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        * 1024
+}
+
+#[tokio::test]
+async fn a_thousand_large_logs_are_downloaded_in_little_memory() {
+    const GROWTH_MAX: u64 = 64 * 1024 * 1024;
+    let server = Server::start(|data| {
+        data.org(ORG);
+        let line = |n: u64| {
+            format!(
+                "{}\n",
+                log(&format!("m/{n:04}"), "same", &[&noise(n, 100_000)])
+            )
+        };
+        let lines: String = (0..1_000).map(line).collect();
+        let file = data.write("large.ndjson", lines);
+        data.ok([
+            "prompt-logs".as_ref(),
+            "import".as_ref(),
+            ORG.as_ref(),
+            file.as_os_str(),
+        ]);
+    });
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    server.logs(&token, ORG, "m/0000").await.entries();
+    let before = memory(server.pid(), "VmRSS:");
+    std::fs::write(format!("/proc/{}/clear_refs", server.pid()), "5").unwrap();
+    let request = server.logs_request(&token, ORG, &[("prompt_log_prefix", "m/")]);
+    let mut response = request.send().await.unwrap();
+    let mut bytes = 0;
+    while let Some(chunk) = response.chunk().await.unwrap() {
+        bytes += chunk.len();
+    }
+    assert!(bytes > 50_000_000, "{bytes}");
+    let growth = memory(server.pid(), "VmHWM:").saturating_sub(before);
+    assert!(
+        growth <= GROWTH_MAX,
+        "the download took {growth} bytes more"
+    );
+}
+
+#[tokio::test]
+async fn the_same_key_again_changes_nothing_or_replaces_the_log() {
+    let now = Utc::now();
+    let mut logs = vec![
+        at(now, log("k/1", "one", &["a"])),
+        at(now, log("k/2", "two", &["b"])),
+        log("k/3", "no instant of its own", &[]),
+    ];
+    let server = Server::start(|data| data.org(ORG));
+    let import = |logs: &[Value]| {
+        let result = server.data.import_logs(ORG, logs);
+        (
+            result["written"].as_u64().unwrap(),
+            result["unchanged"].as_u64().unwrap(),
+        )
+    };
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    server.logs(&token, ORG, "k/").await.detail(404);
+    assert_eq!(import(&logs), (3, 0));
+    // Written while the server runs, seen by the very next request.
+    check(&server.logs(&token, ORG, "k/").await, &logs);
+    assert_eq!(import(&logs), (0, 3));
+
+    logs[1] = at(now, log("k/2", "two", &["b", "c"]));
+    assert_eq!(import(&logs), (1, 2));
+    check(&server.logs(&token, ORG, "k/").await, &logs);
+
+    // Onto another day: the old one must be gone from its own day's file.
+    logs[0] = at(now - TimeDelta::days(3), log("k/1", "one, earlier", &[]));
+    assert_eq!(import(&logs), (1, 2));
+    check(&server.logs(&token, ORG, "k/").await, &logs);
+
+    // A label alone makes it another record; and of one file's records the last one counts.
+    logs[2]["model"] = json!("gpt-4o");
+    let twice = [log("k/3", "first", &[]), logs[2].clone()];
+    assert_eq!(import(&twice), (1, 0));
+    check(&server.logs(&token, ORG, "k/").await, &logs);
+    let count = server
+        .rows(
+            &token,
+            ORG,
+            "SELECT log_key, count(*) FROM prompt_logs GROUP BY 1 ORDER BY 1",
+        )
+        .await;
+    assert_eq!(count, json!([["k/1", 1], ["k/2", 1], ["k/3", 1]]));
+}
+
+#[tokio::test]
+async fn imports_at_the_same_time_keep_each_key_once() {
+    let server = Server::start(|data| data.org(ORG));
+    let writer = |number: u64| {
+        let first = number * 100;
+        let logs: Vec<Value> = (first..first + 200)
+            .map(|n| log(&format!("c/{n:03}"), &format!("writer {number}"), &["h"]))
+            .collect();
+        let file = server
+            .data
+            .write(&format!("writer-{number}"), ndjson(&logs));
+        let mut command = server.data.command();
+        command
+            .args(["--json", "prompt-logs", "import", ORG])
+            .arg(file);
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let writers: Vec<_> = (0..4).map(writer).collect();
+    for writer in writers {
+        let output = writer.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(printed["written"], 200);
+    }
+    let keys: Vec<String> = (0..500).map(|n| format!("c/{n:03}")).collect();
+    assert_eq!(list(&server.data, "c/"), keys);
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    let entries = server.logs(&token, ORG, "c/").await.entries();
+    let systems: Vec<_> = entries
+        .iter()
+        .filter(|(name, _)| name.ends_with("-system"))
+        .collect();
+    assert_eq!(systems.len(), 500);
+    for (n, (name, text)) in systems.into_iter().enumerate() {
+        let writers = [n / 100, (n / 100).saturating_sub(1)]
+            .map(|number| format!("writer {}", number.min(3)));
+        assert!(
+            writers.iter().any(|writer| writer.as_bytes() == text),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn rejected_lines_are_named_and_the_good_ones_written() {
+    let server = Server::start(|data| data.org(ORG));
+    let good = [log("g/1", "s", &[]), log("g/2", "s", &[])];
+    let lines = [
+        good[0].to_string(),
+        "{".to_owned(),
+        String::new(),
+        json!({"log_key": "../x", "system": ""}).to_string(),
+        json!({"log_key": "g/none"}).to_string(),
+        json!({"log_key": "g/3", "history": "no list"}).to_string(),
+        good[1].to_string(),
+    ];
+    let output = server.data.import_lines(ORG, &lines.join("\n"), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        printed,
+        json!({"written": 2, "unchanged": 0, "rejected": 4})
+    );
+    let said = stderr(&output);
+    for (line, reason) in [
+        (2, "EOF"),
+        (4, "segment"),
+        (5, "`system`, `history`"),
+        (6, "sequence"),
+    ] {
+        let said = said
+            .lines()
+            .find(|said| said.starts_with(&format!("line {line}: ")));
+        assert!(
+            said.is_some_and(|said| said.contains(reason)),
+            "line {line}: {said:?}"
+        );
+    }
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    check(&server.logs(&token, ORG, "g/").await, &good);
+}
+
+#[tokio::test]
+async fn an_organization_sees_its_own_logs_only() {
+    let server = Server::start(|data| {
+        for org in [ORG, "other"] {
+            data.org(org);
+            data.import_logs(org, &[log("shared/key", &format!("of {org}"), &[])]);
+        }
+    });
+    for org in [ORG, "other"] {
+        let token = server.token(org, SUPER_ADMINISTRATOR);
+        let entries = server.logs(&token, org, "shared/").await.entries();
+        assert_eq!(
+            entries[0],
+            (
+                "shared/key-system".to_owned(),
+                format!("of {org}").into_bytes()
+            )
+        );
+        let foreign = if org == ORG { "other" } else { ORG };
+        server.logs(&token, foreign, "shared/").await.detail(401);
+    }
+}
+
+#[tokio::test]
+async fn logs_imported_during_a_download_do_not_disturb_it() {
+    let (server, token) = serve(&bulky());
+    let request = server.logs_request(&token, ORG, &[("prompt_log_prefix", "big/")]);
+    let mut response = request.send().await.unwrap();
+    let mut body = response.chunk().await.unwrap().unwrap().to_vec();
+    let changed: Vec<Value> = (0..16)
+        .map(|n| log(&format!("big/{n:02}"), "changed", &[]))
+        .collect();
+    server.data.import_logs(ORG, &changed);
+    while let Some(chunk) = response.chunk().await.unwrap() {
+        body.extend_from_slice(&chunk);
+    }
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    check(
+        &Answer {
+            status,
+            headers,
+            body,
+        },
+        &bulky(),
+    );
+    check(&server.logs(&token, ORG, "big/").await, &changed);
 }

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -249,7 +249,22 @@ impl Server {
 
     /// Starts a command that serves, and waits for its first line on standard output: `{"base_url": …}`.
     #[track_caller]
-    pub(crate) fn spawn(data: &Data, mut command: Command) -> Self {
+    pub(crate) fn spawn(data: &Data, command: Command) -> Self {
+        Self::spawn_reading(data, command, |stdout| {
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            let ready: Value = serde_json::from_str(&line).ok()?;
+            Some(ready["base_url"].as_str()?.to_owned())
+        })
+    }
+
+    /// The same for any output: `ready` reads of it what it needs and returns the base URL.
+    #[track_caller]
+    pub(crate) fn spawn_reading(
+        data: &Data,
+        mut command: Command,
+        ready: impl FnOnce(&mut BufReader<ChildStdout>) -> Option<String>,
+    ) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -264,13 +279,14 @@ impl Server {
                 sink.lock().unwrap().push(line);
             }
         });
-        let mut ready = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut ready)
-            .unwrap();
-        let ready: Value = serde_json::from_str(&ready)
-            .unwrap_or_else(|_| panic!("the server did not start: {:?}", log.lock().unwrap()));
-        let base_url = ready["base_url"].as_str().unwrap().to_owned();
+        let base_url = ready(&mut BufReader::new(child.stdout.take().unwrap()));
+        let base_url = base_url.unwrap_or_else(|| {
+            let _ = child.kill();
+            panic!(
+                "the server did not start: {}",
+                log.lock().unwrap().join("\n")
+            )
+        });
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(PATIENCE)
@@ -516,7 +532,8 @@ pub(crate) fn form(pairs: &[(&str, &str)]) -> String {
         .finish()
 }
 
-/// Asks again and again until there is something.
+/// Asks again and again until there is something. Blocks its thread: a test that meanwhile wants its own requests to go on
+/// runs on `flavor = "multi_thread"`.
 #[track_caller]
 pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;

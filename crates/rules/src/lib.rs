@@ -1,7 +1,7 @@
 //! What is allowed: the pure rules of the server, with no I/O, clock or chance of their own.
 //!
 //! Every layer above calls down into this crate: [`OrgId`] and the other ids are parsed once at the border and
-//! trusted afterwards, [`decide`] says whether a [`Caller`] may do a thing, [`covers`] compares roles,
+//! trusted afterwards, [`decide()`] says whether a [`Caller`] may do a thing, [`covers`] compares roles,
 //! [`read_only::inspect`] is the first of three walls around SQL, [`Quota`] is rate limit arithmetic, and [`Error`] is
 //! the one error that crosses layers. "The wire contract, section N" names the rule a piece of code follows.
 //!
@@ -18,6 +18,8 @@ pub mod log_key;
 pub mod prompt_log;
 pub mod quota;
 pub mod read_only;
+#[cfg(test)]
+mod testing;
 
 pub use cover::{covers, is_greater};
 pub use decide::{Decision, Denial, decide, decide_all};

@@ -62,7 +62,7 @@ mod tests {
             .with("user_id", "mia")
             .with("conversation_id", "c1")
             .with("org_id", "acme");
-        assert_eq!(required, [expected.clone()]);
+        assert_eq!(required, std::slice::from_ref(&expected));
         assert_eq!(
             required_for_log(&org(), Some("[]"), Some("mia"), None, Some("c1")).unwrap(),
             [expected]

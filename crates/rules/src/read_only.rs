@@ -14,6 +14,7 @@ use sqlparser::ast::{
     Statement as SqlStatement, TableFactor, Visit, Visitor,
 };
 use sqlparser::dialect::GenericDialect;
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use std::ops::ControlFlow;
@@ -35,6 +36,19 @@ pub enum Statement {
 
 const ALLOWED: &str = "only one read-only statement (SELECT, WITH, VALUES, EXPLAIN, SHOW TABLES, SHOW COLUMNS, \
                        DESCRIBE) runs here";
+
+/// What an allowed statement begins with, and words that are no keywords, whose place the parser reports.
+const FIRST_WORDS: [Keyword; 9] = [
+    Keyword::NoKeyword,
+    Keyword::SELECT,
+    Keyword::WITH,
+    Keyword::VALUES,
+    Keyword::FROM,
+    Keyword::EXPLAIN,
+    Keyword::DESCRIBE,
+    Keyword::DESC,
+    Keyword::SHOW,
+];
 
 /// The stack of the thread that parses, in bytes. The parser takes up to 100 KiB a level in a debug build, and several
 /// of its recursions neither grow the stack nor count their depth; [`nesting`] bounds the levels, this pays for them.
@@ -75,6 +89,7 @@ fn inspect_here(sql: &str) -> Result<Statement> {
         .tokenize_with_location()
         .map_err(|error| syntax_error(error.into()))?;
     check_is_one(&tokens)?;
+    check_first_word(&tokens)?;
     nesting::check(&tokens)?;
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
     let statements = parser.parse_statements().map_err(syntax_error)?;
@@ -117,6 +132,21 @@ fn check_is_one(tokens: &[TokenWithSpan]) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Refuses by name what begins like another statement, even in a form that the parser does not know. What it does know is
+/// judged by its tree.
+fn check_first_word(tokens: &[TokenWithSpan]) -> Result<()> {
+    let first = tokens.iter().find_map(|token| match &token.token {
+        Token::Word(word) => Some(word),
+        _ => None,
+    });
+    match first {
+        Some(word) if !FIRST_WORDS.contains(&word.keyword) => {
+            Err(*not_allowed(&word.value.to_uppercase()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn syntax_error(error: ParserError) -> Error {

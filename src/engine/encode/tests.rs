@@ -54,8 +54,13 @@ fn a_bigint_column_is_text_throughout_once_one_value_needs_it() {
     );
     check(
         UInt64Array::from(vec![u64::MAX, 1]),
-        r#"DECIMAL(20,0) ["18446744073709551615","1"]"#,
+        r#"BIGINT "string" ["18446744073709551615","1"]"#,
     );
+}
+
+#[test]
+fn unsigned_numbers_are_numbers_too() {
+    check(UInt64Array::from(vec![1, 2]), "BIGINT [1,2]");
 }
 
 #[test]

@@ -29,7 +29,11 @@ impl InformationSchema {
         schema: &'static str,
         tables: Arc<dyn SchemaProvider>,
     ) -> Self {
-        Self { catalog, schema, tables }
+        Self {
+            catalog,
+            schema,
+            tables,
+        }
     }
 
     fn tables(&self) -> Result<RecordBatch, ArrowError> {
@@ -46,7 +50,9 @@ impl InformationSchema {
     async fn columns(&self) -> Result<RecordBatch, DataFusionError> {
         let (mut tables, mut names, mut types, mut positions) = (vec![], vec![], vec![], vec![]);
         for table in self.tables.table_names() {
-            let Some(provider) = self.tables.table(&table).await? else { continue };
+            let Some(provider) = self.tables.table(&table).await? else {
+                continue;
+            };
             for (position, field) in (1..).zip(provider.schema().fields()) {
                 tables.push(table.clone());
                 names.push(field.name().clone());
@@ -68,7 +74,10 @@ impl InformationSchema {
     }
 
     fn schemata(&self) -> Result<RecordBatch, ArrowError> {
-        batch([("catalog_name", repeated(self.catalog, 1)), ("schema_name", repeated(self.schema, 1))])
+        batch([
+            ("catalog_name", repeated(self.catalog, 1)),
+            ("schema_name", repeated(self.schema, 1)),
+        ])
     }
 }
 
@@ -93,7 +102,10 @@ impl SchemaProvider for InformationSchema {
             SCHEMATA => self.schemata()?,
             _ => return Ok(None),
         };
-        Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
+        Ok(Some(Arc::new(MemTable::try_new(
+            batch.schema(),
+            vec![vec![batch]],
+        )?)))
     }
 
     fn table_exist(&self, name: &str) -> bool {

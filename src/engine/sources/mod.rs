@@ -1,6 +1,7 @@
 //! The tables a query can name.
 
 mod information_schema;
+mod lake_table;
 mod prompt_logs;
 
 use std::sync::Arc;
@@ -38,10 +39,8 @@ pub(super) async fn open(
         return Ok(None);
     };
     let builder = table.table_provider().with_session(Arc::clone(settings));
-    let provider = builder.build()
-        .await
-        .map_err(from_engine)?;
-    let provider: Arc<dyn TableProvider> = Arc::new(provider);
+    let provider = builder.build().await.map_err(from_engine)?;
+    let provider: Arc<dyn TableProvider> = Arc::new(lake_table::LakeTable::new(provider));
     if *name == prompt_log_table::name() {
         return Ok(Some(Arc::new(prompt_logs::PromptLogs::new(
             provider, request,

@@ -48,7 +48,8 @@ impl Lines {
                 )));
             }
             if !self.line.trim_ascii().is_empty() {
-                let fields = parse(&self.line, place, 1)?;
+                // Without the line's end, behind which the parser would place the error of a line that is cut short.
+                let fields = parse(self.line.trim_ascii_end(), place, 1)?;
                 return Ok(Some(Row { place, fields }));
             }
         }

@@ -2,8 +2,9 @@
 //!
 //! [`inspect`](super::inspect) asks before it parses: dropping a deep syntax tree, and later planning it, overflows the
 //! stack, and the parser's own limit does not see chains such as `a AND b AND …`, which nest to the left. Promises: one
-//! pass, memory for the open brackets only, and a number that errs towards more; long flat lists cost nothing. Signs
-//! and `NOT` are not counted as levels, the parser itself takes at most 50 of them.
+//! pass, memory for the open brackets only, and a number that errs towards more (tested against the parser's own trees,
+//! not proven); long flat lists cost nothing. Signs and `NOT` are not counted as levels, the parser itself takes at most
+//! 50 of them.
 //! Not here: grammar. A text that makes no sense gets some number and is refused by the parser.
 
 use super::words::{Meaning, is_literal, meaning, retries_before};
@@ -20,7 +21,7 @@ pub(super) const LEVELS_MAX: usize = 500;
 const OPEN_MAX: usize = 50;
 
 /// The most constructs within each other that the parser tries in two ways. On a text that it cannot parse each one
-/// doubles its work; with 14 of them that takes some 50 ms.
+/// doubles its work; 14 of them take a fifth of a second at worst.
 const RETRIES_MAX: usize = 14;
 
 /// Operators that bind less tightly than this end what a prefix `NOT` or `INTERVAL` reaches over.
@@ -192,7 +193,7 @@ impl Walk {
             Token::LParen | Token::LBracket | Token::LBrace => {
                 self.open(retries, false)?;
                 // What a bracket is tried as, one directly within it is tried as too.
-                self.retries = usize::from(retries > 0 || self.outer.len() == 1);
+                self.retries = usize::from(retries > 0);
                 Before::Start
             }
             Token::RParen | Token::RBracket | Token::RBrace => self.close(),
