@@ -34,7 +34,7 @@ use crate::lake::{self, DataFileWriter, Lake, unavailable};
 /// How often a write that another writer overtook reads the table again and decides again.
 const ATTEMPTS: u32 = 20;
 /// A row group ends at this many bytes of distinct prompts: what a download must decode at once.
-const ROW_GROUP_PROMPT_BYTES: usize = 4 * 1024 * 1024;
+const ROW_GROUP_PROMPT_BYTES: usize = 2 * 1024 * 1024;
 const ROW_GROUP_ROWS: usize = 4096;
 
 /// What became of a batch of records.
