@@ -3,11 +3,7 @@
 //! Operator commands work on the data directory, whether a server runs or not; `prompt-logs download` and `sql` are
 //! clients over HTTP. Results go to standard output, everything else to standard error.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line prints"
-)]
+#![expect(clippy::print_stderr, reason = "a command line prints")]
 
 mod api_key;
 mod client;

@@ -32,6 +32,8 @@ pub use object_reader::ObjectReader;
 /// The store's message for the caller when the lake cannot be reached; the cause goes to the log.
 const UNAVAILABLE: &str = "the organization's storage did not answer; try again";
 
+const OVERTAKEN: &str = "another writer changed the table at the same moment; try again";
+
 /// The scheme of tables' URLs. Delta only takes schemes it knows, and of `file` URLs it expects paths of the machine; the
 /// store is always given, so the name stands for nothing else.
 const TABLE_SCHEME: &str = "memory";
@@ -135,15 +137,24 @@ impl Lake {
         mode: SaveMode,
     ) -> Result<DeltaTable> {
         let unloaded = self.builder(org, table)?.build().map_err(unavailable)?;
-        unloaded
+        let made = unloaded
             .create()
             .with_columns(columns)
             .with_partition_columns(partition_columns.iter().copied())
             .with_save_mode(mode)
             .with_actions(adds.into_iter().map(Action::Add))
             .with_commit_properties(CommitProperties::default().with_max_retries(0))
-            .await
-            .map_err(commit_failed)
+            .await;
+        match made {
+            Ok(table) => Ok(table),
+            // Delta has no kind of its own for a table that another writer made since the caller looked.
+            Err(error)
+                if mode == SaveMode::ErrorIfExists && self.open(org, table).await?.is_some() =>
+            {
+                Err(Error::conflict(OVERTAKEN).because(error))
+            }
+            Err(error) => Err(commit_failed(error)),
+        }
     }
 
     /// The store with the table's folder as its root, for data files of a table that may not exist yet.
@@ -219,8 +230,7 @@ fn commit_failed(error: DeltaTableError) -> Error {
         _ => false,
     };
     if overtaken {
-        let message = "another writer changed the table at the same moment; try again";
-        return Error::conflict(message).because(error);
+        return Error::conflict(OVERTAKEN).because(error);
     }
     unavailable(error)
 }

@@ -1,11 +1,13 @@
 //! The server as a process: it ends when it is told to, nothing of it outlives it, and it starts again on what is there.
 
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 
 use reqwest::Method;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::support::{
     Answer, Data, SUPER_ADMINISTRATOR, Server, children, is_running, log, ndjson, wait_for,
@@ -42,11 +44,17 @@ fn large_logs() -> Vec<Value> {
         .collect()
 }
 
-/// Waits until a worker of the server is busy with a query.
-fn wait_until_busy(server: &Server) {
+/// Sends a query and returns when a worker is busy with it.
+fn start_query(
+    server: &Server,
+    token: &str,
+    sql: &str,
+) -> JoinHandle<reqwest::Result<reqwest::Response>> {
     let worked = || -> u64 { children(server.pid()).into_iter().map(ticks).sum() };
     let before = worked();
-    wait_for("a worker to work", || (worked() > before + 5).then_some(()));
+    let query = tokio::spawn(server.sql_request(token, ORG, sql).send());
+    wait_for("a worker to work", || (worked() > before + 1).then_some(()));
+    query
 }
 
 /// Processor time of a process so far.
@@ -76,7 +84,7 @@ async fn a_server_that_is_told_to_stop_finishes_what_runs() {
     let (mut server, token) = serve(&[]);
     let workers = children(server.pid());
     assert!(!workers.is_empty());
-    let query = tokio::spawn(server.sql_request(&token, ORG, SOME_WORK).send());
+    let query = start_query(&server, &token, SOME_WORK);
     let download = server.logs_request(&token, ORG, &[("prompt_log_prefix", "big/")]);
     let mut download = download.send().await.unwrap();
     let mut body = download.chunk().await.unwrap().unwrap().to_vec();
@@ -125,8 +133,7 @@ async fn a_server_that_is_stopping_takes_no_new_connections() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_told_to_stop_waits_no_longer_than_it_may() {
     let (mut server, token) = serve(&[("SERVER__SHUTDOWN_SECONDS", "1")]);
-    let query = tokio::spawn(server.sql_request(&token, ORG, ENDLESS).send());
-    wait_until_busy(&server);
+    let query = start_query(&server, &token, ENDLESS);
     let workers = children(server.pid());
     assert_eq!(server.stop().code(), Some(0));
     assert!(
@@ -139,8 +146,7 @@ async fn a_server_that_is_told_to_stop_waits_no_longer_than_it_may() {
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_die_with_a_server_that_is_killed() {
     let (mut server, token) = serve(&[]);
-    let query = tokio::spawn(server.sql_request(&token, ORG, ENDLESS).send());
-    wait_until_busy(&server);
+    let query = start_query(&server, &token, ENDLESS);
     let workers = children(server.pid());
     assert!(!workers.is_empty());
     server.signal(Signal::KILL);
@@ -182,17 +188,25 @@ async fn a_server_can_be_stopped_and_started_again_and_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupt_stops_the_server_too() {
-    let mut server = Server::start(|data| data.org(ORG));
-    server.signal(Signal::INT);
+async fn an_interrupt_from_the_terminal_lets_what_runs_finish_too() {
+    let (mut first, token) = serve(&[]);
+    first.stop();
+    let mut command = first.data.command();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--json"]);
+    command.process_group(0);
+    let mut server = Server::spawn(&first.data, command);
+    let query = start_query(&server, &token, SOME_WORK);
+    // Ctrl-C goes to every process of the group in the foreground, not to the server alone.
+    let group = Pid::from_raw(i32::try_from(server.pid()).unwrap()).unwrap();
+    kill_process_group(group, Signal::INT).unwrap();
+    assert_eq!(query.await.unwrap().unwrap().status(), 200);
     assert_eq!(server.wait().code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_hangs_up_takes_the_query_along() {
     let (server, token) = serve(&[("LIMITS__SQL_WORKERS", "1")]);
-    let query = tokio::spawn(server.sql_request(&token, ORG, ENDLESS).send());
-    wait_until_busy(&server);
+    let query = start_query(&server, &token, ENDLESS);
     let busy = children(server.pid());
     query.abort();
     let _ = query.await;

@@ -12,10 +12,6 @@ use crate::support::{Data, Server, stderr};
 const ORG: &str = "airline";
 
 #[test]
-#[expect(
-    clippy::print_stderr,
-    reason = "who reads the test's output must see that it did not run"
-)]
 fn a_real_agents_data_comes_back_as_it_was_imported() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let convert = root.join("../shared/data/tau-bench-airline/convert.py");

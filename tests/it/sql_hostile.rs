@@ -1,20 +1,16 @@
 //! Queries that mean harm, or only do it: refused, stopped, kept among the caller's own data, and no trouble to others
 //! (the wire contract, section 2).
 
+mod resources;
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-use crate::support::{
-    AMIGO_ADMINISTRATOR, Data, SUPER_ADMINISTRATOR, Server, children, is_running, log, wait_for,
-};
+use crate::support::{AMIGO_ADMINISTRATOR, Data, SUPER_ADMINISTRATOR, Server, log};
 
 const ORG: &str = "acme";
 const RIVAL: &str = "globex";
-
-/// Runs until it is stopped.
-const ENDLESS: &str =
-    "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
 
 /// Two organizations with the same tables and nothing else in common.
 fn rivals(data: &Data) {
@@ -114,55 +110,55 @@ async fn whatever_is_not_one_read_only_statement_is_refused_with_the_reason() {
     assert_eq!(rows, json!([[ORG]]));
 }
 
+/// Names of what belongs to others, to the engine or to the machine.
+const ELSEWHERE: &[&str] = &[
+    "globex.default.visits",
+    "globex.visits",
+    "amigo.globex.visits",
+    "globex.default.rivals_only",
+    "rivals_only",
+    "amigo.default.rivals_only",
+    "acme.visits",
+    "\"globex/visits\"",
+    "\"../globex/visits\"",
+    "\"..\".visits",
+    "\"default/../../globex\".visits",
+    "lake.globex.visits",
+    "delta.visits",
+    "datafusion.public.visits",
+    "information_schema.df_settings",
+    "information_schema.routines",
+    "information_schema.parameters",
+    "information_schema.views",
+    "pg_catalog.pg_class",
+    "sqlite_master",
+    "system.information_schema.tables",
+    "read_csv('/etc/passwd')",
+    "read_parquet('x')",
+    "parquet_scan('x')",
+    "csv_scan('x')",
+    "delta_scan('x')",
+    "parquet_metadata('x')",
+    "metadata_cache()",
+    "statistics_cache()",
+    "list_files_cache()",
+    "generate_series('/etc/passwd')",
+    "'/etc/passwd'",
+    "\"/etc/passwd\"",
+    "\"http://127.0.0.1/x.csv\"",
+    "`/etc/passwd`",
+];
+
 #[tokio::test]
 async fn no_name_leads_to_another_organization_or_to_a_file() {
     let server = Server::start(rivals);
     let token = server.token(ORG, SUPER_ADMINISTRATOR);
     let lake = server.data.path().join("lake");
-    let file = server.data.files(".parquet").into_iter();
-    let file = file
-        .filter(|file| file.iter().any(|part| part == RIVAL))
-        .next_back();
+    let mut files = server.data.files(".parquet").into_iter();
+    let file = files.rfind(|file| file.iter().any(|part| part == RIVAL));
     let (lake, file) = (lake.to_string_lossy(), file.unwrap());
     let file = file.to_string_lossy();
-    let tables = [
-        "globex.default.visits",
-        "globex.visits",
-        "amigo.globex.visits",
-        "globex.default.rivals_only",
-        "rivals_only",
-        "amigo.default.rivals_only",
-        "acme.visits",
-        "\"globex/visits\"",
-        "\"../globex/visits\"",
-        "\"..\".visits",
-        "\"default/../../globex\".visits",
-        "lake.globex.visits",
-        "delta.visits",
-        "datafusion.public.visits",
-        "information_schema.df_settings",
-        "information_schema.routines",
-        "information_schema.parameters",
-        "information_schema.views",
-        "pg_catalog.pg_class",
-        "sqlite_master",
-        "system.information_schema.tables",
-        "read_csv('/etc/passwd')",
-        "read_parquet('x')",
-        "parquet_scan('x')",
-        "csv_scan('x')",
-        "delta_scan('x')",
-        "parquet_metadata('x')",
-        "metadata_cache()",
-        "statistics_cache()",
-        "list_files_cache()",
-        "generate_series('/etc/passwd')",
-        "'/etc/passwd'",
-        "\"/etc/passwd\"",
-        "\"http://127.0.0.1/x.csv\"",
-        "`/etc/passwd`",
-    ];
-    let mut queries: Vec<String> = tables
+    let mut queries: Vec<String> = ELSEWHERE
         .iter()
         .map(|table| format!("SELECT * FROM {table}"))
         .collect();
@@ -240,8 +236,8 @@ async fn no_query_tells_of_a_prompt_log_its_caller_may_not_read() {
         (format!("SELECT count(*) FROM prompt_logs WHERE {fails} = 1"), json!([[1]])),
         (format!("SELECT sum({fails}) FROM prompt_logs"), json!([[1]])),
         (format!("SELECT log_key FROM prompt_logs ORDER BY {fails}, log_key LIMIT 1"), json!([["open"]])),
-        (format!("SELECT count(*) FROM prompt_logs a JOIN prompt_logs b ON a.log_key = b.log_key AND \
-            CASE WHEN b.service_id = 'secret' THEN 1/0 ELSE 1 END = 1"), json!([[1]])),
+        ("SELECT count(*) FROM prompt_logs a JOIN prompt_logs b ON a.log_key = b.log_key AND \
+            CASE WHEN b.service_id = 'secret' THEN 1/0 ELSE 1 END = 1".to_owned(), json!([[1]])),
         (format!("SELECT count(*) FROM (SELECT * FROM prompt_logs UNION ALL SELECT * FROM prompt_logs) x \
             WHERE {fails} = 1"), json!([[2]])),
         ("SELECT count(*) FROM prompt_logs WHERE CAST(replace(service_id, 'support', '1') AS INT) = 1".to_owned(),
@@ -283,234 +279,74 @@ async fn a_plan_names_no_folder_of_the_machine() {
     }
 }
 
-/// The queries that ended, or would end, the process they run in.
-fn heavy() -> Vec<String> {
-    let and: Vec<String> = (0..3000).map(|n| format!("value <> {n}")).collect();
-    let deep = |open: &str, close: &str, n: usize| {
-        format!("SELECT {}1{}", open.repeat(n), close.repeat(n))
-    };
-    let union = vec!["SELECT 1"; 2000].join(" UNION ALL ");
-    [
-        "SELECT sum(length(repeat('xxxxxxxxxx', 100000 + value))) FROM generate_series(1, 8192)",
-        "EXPLAIN SELECT repeat('x', 200000000)",
-        "SELECT repeat('x', 2000000000)",
-        "SELECT lpad('x', 2147483647, 'y')",
-        "SELECT array_agg(repeat('x', 10000)) FROM generate_series(1, 10000000)",
-        "SELECT repeat('x', 1000000) FROM generate_series(1, 1000)",
-        "SELECT array_repeat(array_repeat('x', 1000000), 100000)",
-    ]
-    .map(str::to_owned)
-    .into_iter()
-    .chain([
-        format!(
-            "SELECT 1 FROM generate_series(1, 1) WHERE {}",
-            and.join(" AND ")
-        ),
-        deep("(", ")", 5000),
-        deep("abs(", ")", 5000),
-        deep("CASE WHEN TRUE THEN ", " END", 1000),
-        deep("(SELECT ", ")", 1000),
-        deep("NOT ", "", 20_000),
-        deep("1 + ", "", 20_000),
-        union,
-    ])
-    .collect()
-}
-
-#[tokio::test]
-async fn a_heavy_query_is_answered_and_leaves_the_server_answering_others() {
-    // Less memory than by default: the machine that tests may have little.
-    let settings = [
-        ("LIMITS__SQL_MEMORY_BYTES", "1073741824"),
-        ("LIMITS__SQL_WORKERS", "2"),
-        ("LIMITS__SQL_SECONDS", "20"),
-    ];
-    let server = Server::start_with(&settings, rivals);
-    let token = server.token(ORG, SUPER_ADMINISTRATOR);
-    let rival = server.token(RIVAL, SUPER_ADMINISTRATOR);
-    let server_pid = server.pid();
-    for sql in heavy() {
-        let shown: String = sql.chars().take(70).collect();
-        let (answer, other) = tokio::join!(
-            server.sql(&token, ORG, &sql),
-            server.rows(&rival, RIVAL, "SELECT whose FROM visits"),
-        );
-        assert_eq!(other, json!([[RIVAL]]), "beside {shown}");
-        assert!(
-            [200, 400, 408].contains(&answer.status),
-            "{shown}: {}",
-            answer.text()
-        );
-        if answer.status != 200 {
-            let detail = answer.detail(answer.status);
-            check_discreet(&server, &sql, &detail);
-        }
-        assert_eq!(
-            server.rows(&token, ORG, "SELECT 1").await,
-            json!([[1]]),
-            "after {shown}"
-        );
-    }
-    assert!(is_running(server_pid));
-    assert!(children(server_pid).len() <= 2, "no worker is left over");
-}
-
-#[tokio::test]
-async fn the_three_heavy_queries_of_the_record_are_refused_with_a_reason() {
-    let server = Server::start_with(&[("LIMITS__SQL_MEMORY_BYTES", "1073741824")], rivals);
-    let token = server.token(ORG, SUPER_ADMINISTRATOR);
-    let and: Vec<String> = (0..3000).map(|n| format!("value <> {n}")).collect();
-    let and = format!(
-        "SELECT 1 FROM generate_series(1, 1) WHERE {}",
-        and.join(" AND ")
-    );
-    for (sql, reason) in [
-        (
-            "SELECT sum(length(repeat('xxxxxxxxxx', 100000 + value))) FROM generate_series(1, 8192)",
-            "memory",
-        ),
-        ("EXPLAIN SELECT repeat('x', 1000000000)", "memory"),
-        (and.as_str(), "nests too deeply"),
-    ] {
-        let detail = server.sql(&token, ORG, sql).await.detail(400);
-        assert!(detail.contains(reason), "{detail}");
-    }
-}
-
-/// The one worker of a server that has one.
-fn worker(server: &Server) -> u32 {
-    wait_for("a worker", || match children(server.pid()).as_slice() {
-        [worker] => Some(*worker),
-        _ => None,
-    })
-}
-
-#[tokio::test]
-async fn at_the_time_limit_the_query_is_408_and_its_worker_gone() {
-    let settings = [("LIMITS__SQL_SECONDS", "3"), ("LIMITS__SQL_WORKERS", "1")];
-    let server = Server::start_with(&settings, rivals);
-    let token = server.token(ORG, SUPER_ADMINISTRATOR);
-    for sql in [
-        ENDLESS,
-        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r",
-        "EXPLAIN ANALYZE SELECT count(*) FROM generate_series(1, 1000000000000)",
-    ] {
-        let busy = worker(&server);
-        let detail = server.sql(&token, ORG, sql).await.detail(408);
-        assert!(detail.contains("time limit"), "{detail}");
-        assert!(!is_running(busy), "{sql} still runs");
-        assert_eq!(server.rows(&token, ORG, "SELECT 1").await, json!([[1]]));
-        assert_ne!(worker(&server), busy);
-    }
-}
-
-#[tokio::test]
-async fn the_time_limit_counts_from_the_request_waiting_included() {
-    let settings = [("LIMITS__SQL_SECONDS", "2"), ("LIMITS__SQL_WORKERS", "1")];
-    let server = Server::start_with(&settings, rivals);
-    let token = server.token(ORG, SUPER_ADMINISTRATOR);
-    let waiting = (0..4).map(|_| server.sql(&token, ORG, ENDLESS));
-    for answer in futures::future::join_all(waiting).await {
-        answer.detail(408);
-    }
-    let running = children(server.pid());
-    assert!(running.len() <= 1, "{running:?}");
-    assert_eq!(server.rows(&token, ORG, "SELECT 1").await, json!([[1]]));
-}
-
-/// The processor time a process has used, in ticks.
-fn ticks(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let used = |index| fields.split_whitespace().nth(index)?.parse::<u64>().ok();
-    // The fields 14 and 15 of proc_pid_stat(5): in user mode and in the kernel.
-    used(11).unwrap_or(0) + used(12).unwrap_or(0)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_query_whose_caller_hangs_up_is_stopped_at_once() {
-    let settings = [
-        ("LIMITS__SQL_SECONDS", "3600"),
-        ("LIMITS__SQL_WORKERS", "1"),
-    ];
-    let server = Server::start_with(&settings, rivals);
-    let token = server.token(ORG, SUPER_ADMINISTRATOR);
-    let busy = worker(&server);
-    let before = ticks(busy);
-    let request = tokio::spawn(server.sql_request(&token, ORG, ENDLESS).send());
-    wait_for("the query to run", || {
-        (ticks(busy) > before + 50).then_some(())
-    });
-    request.abort();
-    wait_for("the query to end", || (!is_running(busy)).then_some(()));
-    assert_eq!(server.rows(&token, ORG, "SELECT 1").await, json!([[1]]));
-}
+/// What the texts of the next test are made of.
+const WORDS: &[&str] = &[
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "visits",
+    "whose",
+    "*",
+    ",",
+    "(",
+    ")",
+    "1",
+    "'a'",
+    "NULL",
+    "=",
+    "<",
+    "AND",
+    "OR",
+    "NOT",
+    "CASE",
+    "WHEN",
+    "THEN",
+    "END",
+    "JOIN",
+    "ON",
+    "USING",
+    "GROUP BY",
+    "ORDER BY",
+    "LIMIT",
+    "UNION",
+    "WITH x AS",
+    "AS",
+    "DISTINCT",
+    "EXPLAIN",
+    "CAST",
+    "INTERVAL '1 day'",
+    "prompt_logs",
+    "history",
+    "[",
+    "]",
+    "{",
+    "}",
+    "1.5e400",
+    "-",
+    "/",
+    "::INT",
+    "::TIMESTAMP",
+    "count",
+    "max",
+    "OVER",
+    "BETWEEN",
+    "IN",
+    "LIKE",
+    "EXISTS",
+    "unnest",
+    "VALUES",
+    ";",
+    "--",
+    "$1",
+    "?",
+];
 
 #[test]
 fn no_text_makes_the_server_fail_or_tell_where_it_keeps_its_data() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let server = Server::start_with(&[("LIMITS__SQL_SECONDS", "20")], rivals);
     let token = server.token(ORG, SUPER_ADMINISTRATOR);
-    let word = proptest::sample::select(vec![
-        "SELECT",
-        "FROM",
-        "WHERE",
-        "visits",
-        "whose",
-        "*",
-        ",",
-        "(",
-        ")",
-        "1",
-        "'a'",
-        "NULL",
-        "=",
-        "<",
-        "AND",
-        "OR",
-        "NOT",
-        "CASE",
-        "WHEN",
-        "THEN",
-        "END",
-        "JOIN",
-        "ON",
-        "USING",
-        "GROUP BY",
-        "ORDER BY",
-        "LIMIT",
-        "UNION",
-        "WITH x AS",
-        "AS",
-        "DISTINCT",
-        "EXPLAIN",
-        "CAST",
-        "INTERVAL '1 day'",
-        "prompt_logs",
-        "history",
-        "[",
-        "]",
-        "{",
-        "}",
-        "1.5e400",
-        "-",
-        "/",
-        "::INT",
-        "::TIMESTAMP",
-        "count",
-        "max",
-        "OVER",
-        "BETWEEN",
-        "IN",
-        "LIKE",
-        "EXISTS",
-        "unnest",
-        "VALUES",
-        ";",
-        "--",
-        "$1",
-        "?",
-    ]);
+    let word = proptest::sample::select(WORDS);
     let words = proptest::collection::vec(word, 1..12)
         .prop_map(|words| format!("SELECT {}", words.join(" ")));
     let text =
@@ -536,4 +372,31 @@ fn no_text_makes_the_server_fail_or_tell_where_it_keeps_its_data() {
         Ok(())
     };
     TestRunner::new(config).run(&text, check).unwrap();
+}
+
+#[tokio::test]
+async fn a_plan_does_not_tell_of_prompt_logs_its_reader_may_not_read() {
+    let server = Server::start(|data| {
+        data.org(ORG);
+        let mut secret = log("secret", "a secret", &[]);
+        secret["service_id"] = json!("secret");
+        secret["required_permissions"] =
+            json!([{"permission_name": "Vault:Open", "attributes": {"org_id": "elsewhere"}}]);
+        data.import_logs(ORG, &[log("open", "nothing to hide", &[]), secret]);
+    });
+    let token = server.token(ORG, AMIGO_ADMINISTRATOR);
+    for how in ["", "VERBOSE ", "ANALYZE ", "ANALYZE VERBOSE "] {
+        let sql =
+            format!("EXPLAIN {how}SELECT log_key FROM prompt_logs WHERE service_id = 'secret'");
+        let text = server.sql(&token, ORG, &sql).await.text();
+        for below in [
+            "DataSourceExec",
+            "EmptyExec",
+            "DeltaScanExec",
+            "Rows=Exact",
+            "count_files_scanned",
+        ] {
+            assert!(!text.contains(below), "{sql}: {below} in {text}");
+        }
+    }
 }

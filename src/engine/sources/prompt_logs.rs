@@ -3,6 +3,9 @@
 //! The rows pass a node of their own, [`PermittedExec`], which no filter of the query moves below: an expression of the
 //! caller that fails on some value must never meet a row the caller may not read, for its error would tell of it. Only
 //! comparisons of plain columns with constants, which cannot fail, help to skip files.
+//!
+//! For the same reason the node is a leaf of the plan: what lies below it (files, counts, statistics, what was skipped)
+//! tells of rows the caller may not read, and `EXPLAIN` shows a plan to its leaves.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -132,7 +135,12 @@ impl TableProvider for PromptLogs {
             .cloned()
             .collect();
         skip.push(col(CREATED_AT).gt_eq(lit(oldest)));
-        let input = self.inner.scan(state, Some(&read), &skip, None).await?;
+        let mut input = self.inner.scan(state, Some(&read), &skip, None).await?;
+        // The optimiser, which would spread the files over the cores, does not see the scan.
+        let partitions = state.config().target_partitions();
+        if let Some(spread) = input.repartitioned(partitions, state.config_options())? {
+            input = spread;
+        }
         let output = wanted
             .iter()
             .filter_map(|column| read.binary_search(column).ok())
@@ -209,8 +217,9 @@ impl ExecutionPlan for PermittedExec {
         &self.properties
     }
 
+    /// None that anybody else may look at.
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
+        Vec::new()
     }
 
     fn apply_expressions(
@@ -222,24 +231,17 @@ impl ExecutionPlan for PermittedExec {
 
     fn replace_children(
         self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let [input] = <[_; 1]>::try_from(children)
-            .map_err(|_| DataFusionError::Internal("PermittedExec has one input".to_owned()))?;
-        Ok(Arc::new(Self::new(
-            input,
-            Arc::clone(&self.reader),
-            self.output.clone(),
-        )?))
+        Ok(self)
     }
 
     fn with_new_children(
         self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let options = datafusion::physical_plan::execution_plan::ChildrenPropertiesMode::Recompute;
-        self.replace_children(children, ReplaceChildrenOptions::new(options))
+        Ok(self)
     }
 
     fn execute(

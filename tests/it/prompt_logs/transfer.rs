@@ -1,0 +1,152 @@
+//! Downloads on their way: clients that do not read, writers beside them, and what they take of memory.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
+
+use super::{ORG, check, noise, serve};
+use crate::support::{Answer, SUPER_ADMINISTRATOR, Server, log};
+
+/// Sends a download by hand and reads nothing of the answer.
+pub(super) fn start_download(server: &Server, token: &str, prefix: &str) -> TcpStream {
+    let mut connection = TcpStream::connect(server.address()).unwrap();
+    let head = format!(
+        "GET /v1/{ORG}/admin/get_prompt_logs/?prompt_log_prefix={prefix} HTTP/1.1\r\n\
+         host: localhost\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+    );
+    connection.write_all(head.as_bytes()).unwrap();
+    connection
+}
+
+/// Everything a server still sends on a connection.
+pub(super) fn rest(mut connection: TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // A connection that the server cuts off may end in a reset; what came before it counts.
+    let _ = connection.read_to_end(&mut bytes);
+    bytes
+}
+
+/// Logs whose archive is more than the buffers of a connection hold.
+pub(super) fn bulky() -> Vec<Value> {
+    (0..16)
+        .map(|n| log(&format!("big/{n:02}"), &noise(n, 1_500_000), &["x"]))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_holds_up_nobody() {
+    let (server, token) = serve(&[bulky(), vec![log("small", "s", &["h"])]].concat());
+    let mut stalled: Vec<TcpStream> = (0..24)
+        .map(|_| start_download(&server, &token, "big/"))
+        .collect();
+    for _ in 0..5 {
+        assert_eq!(
+            server.logs(&token, ORG, "small").await.names(),
+            ["small-system", "small-history"]
+        );
+    }
+    assert_eq!(server.rows(&token, ORG, "SELECT 1").await, json!([[1]]));
+    check(&server.logs(&token, ORG, "big/").await, &bulky());
+    // It goes on where it stopped.
+    let late = rest(stalled.pop().unwrap());
+    assert!(
+        late.ends_with(b"\r\n0\r\n\r\n"),
+        "a stalled download did not end well"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_for_too_long_is_cut_off_visibly() {
+    let server = Server::start_with(&[("LIMITS__DOWNLOAD_IDLE_SECONDS", "1")], |data| {
+        data.org(ORG);
+        data.import_logs(ORG, &bulky());
+    });
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    let stalled = start_download(&server, &token, "big/");
+    server.log_line(|line| line.contains("an archive broke off"));
+    let cut = rest(stalled);
+    assert!(cut.starts_with(b"HTTP/1.1 200"));
+    assert!(
+        !cut.ends_with(b"\r\n0\r\n\r\n"),
+        "half an archive looks like a whole one"
+    );
+}
+
+/// A line of `/proc/PID/status`, in bytes.
+fn memory(pid: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        * 1024
+}
+
+#[tokio::test]
+async fn a_thousand_large_logs_are_downloaded_in_little_memory() {
+    const GROWTH_MAX: u64 = 64 * 1024 * 1024;
+    let server = Server::start(|data| {
+        data.org(ORG);
+        let line = |n: u64| {
+            format!(
+                "{}\n",
+                log(&format!("m/{n:04}"), "same", &[&noise(n, 100_000)])
+            )
+        };
+        let lines: String = (0..1_000).map(line).collect();
+        let file = data.write("large.ndjson", lines);
+        data.ok([
+            "prompt-logs".as_ref(),
+            "import".as_ref(),
+            ORG.as_ref(),
+            file.as_os_str(),
+        ]);
+    });
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    server.logs(&token, ORG, "m/0000").await.entries();
+    let before = memory(server.pid(), "VmRSS:");
+    std::fs::write(format!("/proc/{}/clear_refs", server.pid()), "5").unwrap();
+    // Again and again: what one download leaves behind would add up.
+    for _ in 0..3 {
+        let request = server.logs_request(&token, ORG, &[("prompt_log_prefix", "m/")]);
+        let mut response = request.send().await.unwrap();
+        let mut bytes = 0;
+        while let Some(chunk) = response.chunk().await.unwrap() {
+            bytes += chunk.len();
+        }
+        assert!(bytes > 50_000_000, "{bytes}");
+    }
+    let growth = memory(server.pid(), "VmHWM:").saturating_sub(before);
+    assert!(
+        growth <= GROWTH_MAX,
+        "the downloads took {growth} bytes more"
+    );
+}
+
+#[tokio::test]
+async fn logs_imported_during_a_download_do_not_disturb_it() {
+    let (server, token) = serve(&bulky());
+    let request = server.logs_request(&token, ORG, &[("prompt_log_prefix", "big/")]);
+    let mut response = request.send().await.unwrap();
+    let mut body = response.chunk().await.unwrap().unwrap().to_vec();
+    let changed: Vec<Value> = (0..16)
+        .map(|n| log(&format!("big/{n:02}"), "changed", &[]))
+        .collect();
+    server.data.import_logs(ORG, &changed);
+    while let Some(chunk) = response.chunk().await.unwrap() {
+        body.extend_from_slice(&chunk);
+    }
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    check(
+        &Answer {
+            status,
+            headers,
+            body,
+        },
+        &bulky(),
+    );
+    check(&server.logs(&token, ORG, "big/").await, &changed);
+}
