@@ -4,24 +4,42 @@
 //! outermost select change, and only where it is plain which expression a column comes from.
 
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Statement as Sql};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Query, Select, SelectItem, SetExpr, Statement as Sql,
+};
 
 /// For each column its text in the query, where it has no name of its own; `None` when the columns are not those of the
 /// outermost select.
-pub(super) fn written(statement: &Statement) -> Option<Vec<Option<String>>> {
+///
+/// Where nothing else of the query can refer to them, these columns get aliases too: the engine wants every name once,
+/// and takes `1, 1` or two casts of one value for the same name.
+pub(super) fn take(statement: &mut Statement) -> Option<Vec<Option<String>>> {
     let Statement::Statement(statement) = statement else {
         return None;
     };
-    let Sql::Query(query) = statement.as_ref() else {
+    let Sql::Query(query) = statement.as_mut() else {
         return None;
     };
-    select_items(query)?.iter().map(name).collect()
+    let is_ordered = query.order_by.is_some();
+    let select = outermost(query)?;
+    let names: Vec<Option<String>> = select.projection.iter().map(name).collect::<Option<_>>()?;
+    if !is_ordered && select.distinct.is_none() {
+        for (number, (item, name)) in select.projection.iter_mut().zip(&names).enumerate() {
+            if let (SelectItem::UnnamedExpr(expr), Some(_)) = (&*item, name) {
+                let alias = Ident::with_quote('"', format!("column {number}"));
+                *item = SelectItem::ExprWithAlias {
+                    expr: expr.clone(),
+                    alias,
+                };
+            }
+        }
+    }
+    Some(names)
 }
 
-fn select_items(query: &Query) -> Option<&[SelectItem]> {
-    match query.body.as_ref() {
-        SetExpr::Select(select) => Some(&select.projection),
-        SetExpr::Query(query) => select_items(query),
+fn outermost(query: &mut Query) -> Option<&mut Select> {
+    match query.body.as_mut() {
+        SetExpr::Select(select) => Some(select),
         _ => None,
     }
 }

@@ -88,10 +88,10 @@ pub(super) struct Planned {
 pub(super) async fn plan(base: &Base, request: &Request) -> Result<Planned> {
     let kind = read_only::inspect(&request.sql)?;
     let state = session(base, request).await?;
-    let statement = state
+    let mut statement = state
         .sql_to_statement(&request.sql, &Dialect::Generic)
         .map_err(from_engine)?;
-    let names = names::written(&statement);
+    let names = names::take(&mut statement);
     let plan = state
         .statement_to_plan(statement)
         .await

@@ -68,6 +68,49 @@ async fn the_response_holds_its_four_fields_and_no_other() {
 }
 
 #[tokio::test]
+async fn columns_are_named_as_they_were_written_even_twice() {
+    let server = Server::start(acme);
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    let cases = [
+        ("SELECT 1, 1", "1 BIGINT, 1 BIGINT"),
+        (
+            "SELECT CAST(1 AS TINYINT), CAST(1 AS SMALLINT)",
+            "CAST(1 AS TINYINT) TINYINT, CAST(1 AS SMALLINT) SMALLINT",
+        ),
+        (
+            "SELECT user_id, count(*), count(*) FROM conversations GROUP BY user_id",
+            "user_id STRING, count(*) BIGINT, count(*) BIGINT",
+        ),
+        (
+            "SELECT min(_id), user_id AS u FROM conversations GROUP BY user_id ORDER BY min(_id)",
+            "min(_id) STRING, u STRING",
+        ),
+        (
+            "SELECT DISTINCT upper(user_id) FROM users",
+            "upper(user_id) STRING",
+        ),
+    ];
+    for (sql, expected) in cases {
+        let answer = server.sql(&token, ORG, sql).await;
+        assert_eq!(columns(&answer).join(", "), expected, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_holds_where_no_column_is_read() {
+    check_rows(&[
+        ("SELECT 1 FROM users LIMIT 1", json!([[1]])),
+        ("SELECT 1 FROM users OFFSET 2", json!([[1]])),
+        (
+            "SELECT count(*) FROM (SELECT 1 FROM conversations LIMIT 2)",
+            json!([[2]]),
+        ),
+        ("SELECT count(*) FROM conversations", json!([[3]])),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn a_thousand_rows_are_a_page_and_one_more_makes_it_truncated() {
     let server = Server::start(acme);
     let token = server.token(ORG, SUPER_ADMINISTRATOR);
