@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
@@ -31,43 +32,54 @@ const SEPARATOR: &str = "\n---\n";
 
 /// The archive's bytes, made as they are asked for. A client that takes nothing for `idle` is given up.
 ///
-/// The stream ends with an error, which breaks the transfer visibly, only when the archive as a whole cannot go on.
+/// The stream ends with an error, which breaks the transfer visibly, whenever the archive did not come to its end.
 pub fn stream(
     selection: Selection,
     comment: String,
     idle: Duration,
 ) -> impl Stream<Item = Result<Bytes>> + Send {
     let (frames, received) = mpsc::channel(FRAMES_AHEAD);
+    let is_whole = Arc::new(AtomicBool::new(false));
+    let written = Arc::clone(&is_whole);
     // Decoding and compressing would hold up other requests: they run on a thread of their own.
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
         runtime.block_on(async move {
             let mut writer = Writer::new(frames, idle);
-            let result = writer.write(&selection, &comment).await;
-            if let Err(Stop::Failed(error)) = result {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "an archive broke off"
-                );
-                // The client sees a transfer that ends without its end.
-                let _ = writer.frames.send(Err(error)).await;
+            match writer.write(&selection, &comment).await {
+                Ok(()) => written.store(true, Ordering::Release),
+                Err(Stop::ClientGone) => tracing::debug!("the client ended its download"),
+                Err(Stop::ClientIdle) => {
+                    tracing::warn!("a client took nothing for too long; its download was ended")
+                }
             }
         });
     });
-    futures::stream::unfold(received, async |mut received| {
-        Some((received.recv().await?, received))
+    // Not an error sent as a frame: a client that takes nothing would keep it, and the writer, waiting for ever; and a
+    // writer that panics sends none.
+    futures::stream::unfold(Some((received, is_whole)), async |state| {
+        let (mut received, is_whole) = state?;
+        match received.recv().await {
+            Some(frame) => Some((Ok(frame), Some((received, is_whole)))),
+            None if is_whole.load(Ordering::Acquire) => None,
+            None => Some((
+                Err(Error::internal("the archive broke off before its end")),
+                None,
+            )),
+        }
     })
 }
 
-/// Why no more is written.
+/// Why no more is written. What a log lacks is no reason: it becomes an `-error` entry.
 enum Stop {
     /// Nobody takes the bytes any more.
     ClientGone,
-    Failed(Error),
+    /// The client is there and takes nothing.
+    ClientIdle,
 }
 
 struct Writer {
-    frames: mpsc::Sender<Result<Bytes>>,
+    frames: mpsc::Sender<Bytes>,
     idle: Duration,
     archive: Archive,
     names: Names,
@@ -77,7 +89,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(frames: mpsc::Sender<Result<Bytes>>, idle: Duration) -> Self {
+    fn new(frames: mpsc::Sender<Bytes>, idle: Duration) -> Self {
         let mut compressor = Compressor::default();
         let separator = compressor.deflater.piece(SEPARATOR.as_bytes());
         let (archive, names, frame) = (
@@ -200,12 +212,10 @@ impl Writer {
     }
 
     async fn send(&mut self, frame: Bytes) -> Result<(), Stop> {
-        match tokio::time::timeout(self.idle, self.frames.send(Ok(frame))).await {
+        match tokio::time::timeout(self.idle, self.frames.send(frame)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Stop::ClientGone),
-            Err(_) => Err(Stop::Failed(Error::timed_out(
-                "the client took nothing for too long; the download was ended",
-            ))),
+            Err(_) => Err(Stop::ClientIdle),
         }
     }
 }
