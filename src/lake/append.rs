@@ -10,12 +10,11 @@ use deltalake_core::DeltaTable;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::{Add, StructField};
 use deltalake_core::protocol::SaveMode;
-use object_store::path::Path as StorePath;
-use object_store::{ObjectStore, ObjectStoreExt};
-use rules::{Error, OrgId, Result, TableName};
+use object_store::ObjectStore;
+use rules::{Error, Kind, OrgId, Result, TableName};
 
 use super::import::{self, Column, Format};
-use super::{DataFileWriter, Lake, commit, table_properties, unavailable};
+use super::{DataFileWriter, Lake, commit, discard, table_properties, unavailable};
 
 /// What became of a file's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,34 +59,38 @@ pub async fn import_file(
         _ => survey.columns,
     };
     let store = lake.table_store(target.org, target.table)?;
+    let schema: SchemaRef = Arc::new(Schema::new(
+        columns.iter().map(Column::arrow_field).collect::<Vec<_>>(),
+    ));
     let mut files = Vec::new();
-    let result = async {
+    let stored = async {
         let batches = import::batches(file, format, &columns, |bytes| report("writing", bytes))?;
-        let schema: SchemaRef = Arc::new(Schema::new(
-            columns.iter().map(Column::arrow_field).collect::<Vec<_>>(),
-        ));
         write(&store, &schema, batches, now, &mut files).await?;
-        match existing {
-            Some(mut table) if !target.replace => {
-                commit(&mut table, files.clone(), Vec::new()).await
-            }
-            existing => {
-                let mode = if existing.is_some() {
-                    SaveMode::Overwrite
-                } else {
-                    SaveMode::ErrorIfExists
-                };
-                let columns = delta_columns(&schema)?;
-                lake.create(target.org, target.table, columns, &[], files.clone(), mode)
-                    .await
-                    .map(drop)
-            }
+        delta_columns(&schema)
+    };
+    let delta_columns = match stored.await {
+        Ok(columns) => columns,
+        Err(error) => {
+            discard(&store, &files).await;
+            return Err(error);
         }
     };
-    if let Err(error) = result.await {
-        // No commit names these files, so nobody can see them.
-        for file in &files {
-            let _ = store.delete(&StorePath::from(file.path.as_str())).await;
+    let committed = match existing {
+        Some(mut table) if !target.replace => commit(&mut table, files.clone(), Vec::new()).await,
+        existing => {
+            let mode = if existing.is_some() {
+                SaveMode::Overwrite
+            } else {
+                SaveMode::ErrorIfExists
+            };
+            let (org, table) = (target.org, target.table);
+            let made = lake.create(org, table, delta_columns, &[], files.clone(), mode);
+            made.await.map(drop)
+        }
+    };
+    if let Err(error) = committed {
+        if *error.kind() == Kind::Conflict {
+            discard(&store, &files).await;
         }
         return Err(error);
     }

@@ -22,7 +22,7 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
-use object_store::{ObjectStore, path::Path as StorePath};
+use object_store::{ObjectStore, ObjectStoreExt, path::Path as StorePath};
 use rules::{Error, OrgId, Result, TableName};
 use url::Url;
 
@@ -136,6 +136,7 @@ impl Lake {
         adds: Vec<Add>,
         mode: SaveMode,
     ) -> Result<DeltaTable> {
+        let first = adds.first().map(|file| file.path.clone());
         let unloaded = self.builder(org, table)?.build().map_err(unavailable)?;
         let made = unloaded
             .create()
@@ -145,16 +146,19 @@ impl Lake {
             .with_actions(adds.into_iter().map(Action::Add))
             .with_commit_properties(CommitProperties::default().with_max_retries(0))
             .await;
-        match made {
-            Ok(table) => Ok(table),
-            // Delta has no kind of its own for a table that another writer made since the caller looked.
-            Err(error)
-                if mode == SaveMode::ErrorIfExists && self.open(org, table).await?.is_some() =>
-            {
-                Err(Error::conflict(OVERTAKEN).because(error))
-            }
-            Err(error) => Err(commit_failed(error)),
+        let error = match made {
+            Ok(table) => return Ok(table),
+            Err(error) => error,
+        };
+        // Delta has no kind of its own for a table that another writer made since the caller looked; one that names a
+        // file of ours is ours, made before the error.
+        if mode == SaveMode::ErrorIfExists
+            && let Some(table) = self.open(org, table).await?
+            && !first.is_some_and(|file| names(&table, &file))
+        {
+            return Err(Error::conflict(OVERTAKEN).because(error));
         }
+        Err(commit_failed(error))
     }
 
     /// The store with the table's folder as its root, for data files of a table that may not exist yet.
@@ -216,6 +220,27 @@ pub async fn remove_all(table: &DeltaTable) -> Result<Vec<Remove>> {
         .try_collect()
         .await
         .map_err(unavailable)
+}
+
+/// Deletes data files that no commit names, so that nobody can see them; one that stays takes room, nothing else.
+///
+/// Not for files of a commit that failed for another reason than a `Conflict`: it may be in the log all the same (the
+/// sync of its file or the checkpoint behind it failed), and then these files are the table's.
+pub(crate) async fn discard(store: &dyn ObjectStore, files: &[Add]) {
+    for file in files {
+        if let Err(error) = store.delete(&StorePath::from(file.path.as_str())).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a data file without a commit is left over"
+            );
+        }
+    }
+}
+
+/// Whether the file is one of the table's, at the version it was loaded at.
+fn names(table: &DeltaTable, file: &str) -> bool {
+    let snapshot = table.snapshot();
+    snapshot.is_ok_and(|snapshot| snapshot.log_data().iter().any(|view| view.path() == file))
 }
 
 fn commit_failed(error: DeltaTableError) -> Error {

@@ -19,8 +19,7 @@ use deltalake_core::DeltaTable;
 use deltalake_core::kernel::{Add, Remove};
 use deltalake_core::protocol::SaveMode;
 use futures::{StreamExt, TryStreamExt};
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::ObjectStore;
 use rules::{Error, Kind, OrgId, Result};
 
 use super::files::{self, LogFile, OpenFile};
@@ -174,22 +173,20 @@ async fn attempt_write(
         return Ok(written);
     }
     let mut new_files = Vec::new();
-    let result = async {
+    let stored = async {
         add_days(&store, &fresh, now, &mut new_files).await?;
-        let removes = existing
-            .replace(&table, &store, now, &mut new_files)
-            .await?;
-        lake::commit(&mut table, new_files.clone(), removes).await
+        existing.replace(&table, &store, now, &mut new_files).await
     };
-    if let Err(error) = result.await {
-        // No commit names these files, so nobody can see them.
-        for file in &new_files {
-            if let Err(error) = store.delete(&Path::from(file.path.as_str())).await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a data file without a commit is left over"
-                );
-            }
+    let removes = match stored.await {
+        Ok(removes) => removes,
+        Err(error) => {
+            lake::discard(&store, &new_files).await;
+            return Err(error);
+        }
+    };
+    if let Err(error) = lake::commit(&mut table, new_files.clone(), removes).await {
+        if *error.kind() == Kind::Conflict {
+            lake::discard(&store, &new_files).await;
         }
         return Err(error);
     }
@@ -436,4 +433,33 @@ fn batch(records: &[&Record], now: DateTime<Utc>) -> Result<RecordBatch> {
     }
     RecordBatch::try_new(file_schema(), columns)
         .map_err(|error| Error::internal("logs make no batch").because(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(number: usize) -> Record {
+        let json = format!(r#"{{"log_key":"log/{number:03}","system":"prompt {number}"}}"#);
+        Record::parse(json.as_bytes()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_reports_an_error_behind_it_keeps_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::local(folder.path()).unwrap();
+        let org = OrgId::parse("acme").unwrap();
+        let now = DateTime::UNIX_EPOCH;
+        // Version 99 is the first with a checkpoint, whose file cannot be written where a folder is.
+        let log = folder.path().join("acme/prompt_logs/_delta_log");
+        std::fs::create_dir_all(log.join("00000000000000000099.checkpoint.parquet/x")).unwrap();
+        for number in 1..99 {
+            write(&lake, &org, vec![record(number)], now).await.unwrap();
+        }
+        write(&lake, &org, vec![record(99)], now).await.unwrap_err();
+
+        let again = write(&lake, &org, (1..=99).map(record).collect(), now).await;
+        let (written, unchanged) = (0, 99);
+        assert_eq!(again.unwrap(), Written { written, unchanged });
+    }
 }
