@@ -18,9 +18,6 @@ pub fn create_private(folder: &Path) -> Result<()> {
         builder.mode(0o700);
     }
     builder.create(folder).map_err(|error| {
-        Error::invalid(format!(
-            "the folder {} cannot be made: {error}",
-            folder.display()
-        ))
+        Error::invalid(format!("cannot create {}: {error}", folder.display())).because(error)
     })
 }

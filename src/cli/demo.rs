@@ -13,11 +13,12 @@ use rules::{
     UserId,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::progress::Progress;
 use super::prompt_logs::Import;
 use super::serve::{serve, start_logging};
-use super::{Context, print, table};
+use super::{Context, table};
 use crate::directory::{Directory, NewUser};
 use crate::identity::Identity;
 use crate::lake::Lake;
@@ -56,18 +57,14 @@ struct Credentials {
 pub(super) async fn run(args: Args, context: Context) -> Result<()> {
     start_logging(&context.config);
     let credentials = prepare(&context).await?;
-    let json = context.json;
-    let directory = context.config.data_dir.clone();
-    serve(args.listen, context, |address| {
-        if json {
-            print(serde_json::json!({
-                "base_url": format!("http://{address}"), "organization_id": ORGANIZATION, "user_id": TRIES_WITH,
-                "api_key_id": credentials.api_key_id, "api_key": credentials.api_key,
-                "conversation_id": credentials.conversation_id,
-            }));
-        } else {
-            print(what_to_try(address, &credentials, &directory));
-        }
+    serve(args.listen, &context, |address| {
+        let human = what_to_try(address, &credentials, &context.config.data_dir);
+        let value = json!({
+            "base_url": format!("http://{address}"), "organization_id": ORGANIZATION, "user_id": TRIES_WITH,
+            "api_key_id": credentials.api_key_id, "api_key": credentials.api_key,
+            "conversation_id": credentials.conversation_id,
+        });
+        (human, value)
     })
     .await
 }

@@ -4,11 +4,12 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 
 use rules::{Error, Result};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::{Context, print};
+use super::Context;
 use crate::app::App;
 use crate::config::{Config, LogFormat};
 
@@ -23,30 +24,27 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, context: Context) -> Result<()> {
     let address = args.listen.unwrap_or(context.config.server.listen);
     start_logging(&context.config);
-    let json = context.json;
-    serve(address, context, |address| {
-        if json {
-            print(serde_json::json!({"base_url": format!("http://{address}")}));
-        } else {
-            print(format_args!("listening on http://{address}"));
-        }
+    serve(address, &context, |address| {
+        let human = format!("listening on http://{address}");
+        (human, json!({"base_url": format!("http://{address}")}))
     })
     .await
 }
 
-/// Opens the application, tells where it listens, and serves.
+/// Opens the application, prints what `ready` says of where it listens, for people and as JSON, and serves.
 pub(super) async fn serve(
     address: SocketAddr,
-    context: Context,
-    ready: impl FnOnce(SocketAddr),
+    context: &Context,
+    ready: impl FnOnce(SocketAddr) -> (String, Value),
 ) -> Result<()> {
     let stop = stop_signal()?;
-    let app = App::open(context.config, context.clock).await?;
+    let app = App::open(context.config.clone(), context.clock.clone()).await?;
     let unable = |error| Error::invalid(format!("cannot listen on {address}: {error}"));
     let listener = TcpListener::bind(address).await.map_err(unable)?;
     let address = listener.local_addr().map_err(unable)?;
     tracing::info!(%address, data = %app.config.data_dir.display(), "serving");
-    ready(address);
+    let (human, value) = ready(address);
+    context.print(|| human, value);
     app.serve(listener, stop).await
 }
 

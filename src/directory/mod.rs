@@ -5,7 +5,7 @@
 //! can come back. One file per resource; instants are stored as Unix milliseconds.
 //! Not here: who may do what (`rules`), secrets in the clear (only hashes and the server's own signing keys arrive).
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ impl Directory {
     /// made, `Unavailable` when another process held it for too long.
     pub async fn open(file: &Path) -> Result<Self> {
         let folder = file.parent().unwrap_or(file);
-        create_private_folder(folder).map_err(|error| cannot_create(folder, error))?;
+        crate::folder::create_private(folder)?;
         Self::connect(file).await
     }
 
@@ -138,14 +138,6 @@ async fn lock(path: &Path) -> Result<File> {
             }
         }
     }
-}
-
-fn create_private_folder(path: &Path) -> std::io::Result<()> {
-    let mut folder = DirBuilder::new();
-    folder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-    folder.create(path)
 }
 
 /// Opens a file for writing. `SQLite` gives its journals the mode of the database.

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Instant;
 
 use base64::Engine as _;
@@ -12,7 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, NaiveDate, TimeDelta};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Decimal32Array, Decimal64Array, Decimal128Array, Decimal256Array,
-    RecordBatch,
+    RecordBatch, RecordBatchOptions,
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
@@ -103,8 +104,8 @@ fn plain(batch: &RecordBatch) -> Result<RecordBatch> {
     let columns = columns
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(unshowable)?;
-    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(std::sync::Arc::new(Schema::new(fields)), columns, &options)
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
         .map_err(unshowable)
 }
 
@@ -114,7 +115,7 @@ fn plain_schema(schema: &Schema) -> Fields {
 
 fn plain_field(field: &FieldRef) -> FieldRef {
     let data_type = plain_type(field.data_type());
-    std::sync::Arc::new(Field::new(field.name(), data_type, true))
+    Arc::new(Field::new(field.name(), data_type, true))
 }
 
 fn plain_type(data_type: &DataType) -> DataType {

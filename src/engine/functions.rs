@@ -10,7 +10,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::cast::as_string_array;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
     Volatility,
@@ -23,11 +23,7 @@ const HIDDEN: [&str; 3] = ["version", "input_file_name", "file_row_index"];
 
 /// All scalar functions a session has.
 pub(super) fn scalar() -> Vec<Arc<ScalarUDF>> {
-    let engine = SessionStateBuilder::new()
-        .with_default_features()
-        .scalar_functions()
-        .take()
-        .unwrap_or_default();
+    let engine = SessionStateDefaults::default_scalar_functions();
     let engine = engine
         .into_iter()
         .filter(|function| !HIDDEN.contains(&function.name()));

@@ -4,9 +4,7 @@
 //! outermost select change, and only where it is plain which expression a column comes from.
 
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, Select, SelectItem, SetExpr, Statement as Sql,
-};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, SelectItem, SetExpr, Statement as Sql};
 
 /// For each column its text in the query, where it has no name of its own; `None` when the columns are not those of the
 /// outermost select.
@@ -20,10 +18,11 @@ pub(super) fn take(statement: &mut Statement) -> Option<Vec<Option<String>>> {
     let Sql::Query(query) = statement.as_mut() else {
         return None;
     };
-    let is_ordered = query.order_by.is_some();
-    let select = outermost(query)?;
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return None;
+    };
     let names: Vec<Option<String>> = select.projection.iter().map(name).collect::<Option<_>>()?;
-    if !is_ordered && select.distinct.is_none() {
+    if query.order_by.is_none() && select.distinct.is_none() {
         for (number, (item, name)) in select.projection.iter_mut().zip(&names).enumerate() {
             if let (SelectItem::UnnamedExpr(expr), Some(_)) = (&*item, name) {
                 let alias = Ident::with_quote('"', format!("column {number}"));
@@ -35,13 +34,6 @@ pub(super) fn take(statement: &mut Statement) -> Option<Vec<Option<String>>> {
         }
     }
     Some(names)
-}
-
-fn outermost(query: &mut Query) -> Option<&mut Select> {
-    match query.body.as_mut() {
-        SetExpr::Select(select) => Some(select),
-        _ => None,
-    }
 }
 
 fn name(item: &SelectItem) -> Option<Option<String>> {

@@ -20,7 +20,7 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::execution_props::ExecutionProps;
-use datafusion::logical_expr::{LogicalPlan, TableType};
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF, TableType};
 use datafusion::prelude::SessionConfig;
 use rules::read_only::{self, Statement};
 use rules::{Error, Result, TableName};
@@ -36,6 +36,7 @@ use crate::lake::Lake;
 const CATALOG: &str = "amigo";
 const SCHEMA: &str = "default";
 const INFORMATION_SCHEMA: &str = "information_schema";
+
 /// Of the address space, what the engine's accounting may hand out: kernels allocate beside it, unseen.
 const POOL_SHARE: u64 = 40;
 
@@ -45,6 +46,7 @@ pub(super) struct Base {
     spill_bytes: u64,
     pool_bytes: usize,
     scan_settings: Arc<SessionState>,
+    scalar_functions: Vec<Arc<ScalarUDF>>,
 }
 
 impl Base {
@@ -56,6 +58,7 @@ impl Base {
             spill_bytes: settings.spill_bytes,
             pool_bytes,
             scan_settings: Arc::new(sources::scan_settings()),
+            scalar_functions: functions::scalar(),
         })
     }
 
@@ -137,7 +140,7 @@ async fn session(base: &Base, request: &Request) -> Result<SessionState> {
         .with_config(config)
         .with_runtime_env(base.runtime()?)
         .with_default_features()
-        .with_scalar_functions(functions::scalar())
+        .with_scalar_functions(base.scalar_functions.clone())
         .with_catalog_list(Arc::new(catalogs))
         // The instant the caller asked at, once for the whole query.
         .with_execution_props(ExecutionProps::new().with_query_execution_start_time(request.now))

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rules::{Error, Result};
 use tempfile::TempDir;
@@ -78,10 +78,7 @@ impl Pool {
                     worker.end().await;
                     self.replace();
                 } else {
-                    self.idle
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(worker);
+                    self.idle().push(worker);
                 }
                 outcome(answer.outcome, body)
             }
@@ -100,14 +97,14 @@ impl Pool {
         }
     }
 
+    fn idle(&self) -> MutexGuard<'_, Vec<Worker>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A warm worker, or a new one where none is left that still lives.
     fn take(&self) -> Result<Worker> {
         loop {
-            let idle = self
-                .idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .pop();
+            let idle = self.idle().pop();
             let Some(mut worker) = idle else {
                 return Worker::start(&self.settings, &self.spill);
             };
@@ -121,11 +118,7 @@ impl Pool {
     /// Makes up for a worker that has ended, so that the next query finds a warm one.
     fn replace(&self) {
         match Worker::start(&self.settings, &self.spill) {
-            Ok(worker) => self
-                .idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(worker),
+            Ok(worker) => self.idle().push(worker),
             // The next query tries again and reports it.
             Err(error) => tracing::error!(
                 error = &error as &dyn std::error::Error,

@@ -1,4 +1,5 @@
-//! Arbitrary values for property tests. Few names each, so that what is drawn meets often.
+//! Grants and conditions in short, and arbitrary ones for property tests: few names each, so that what is drawn meets
+//! often.
 
 use crate::{Action, Caller, Condition, Grant, OrgId, RequiredPermission, Role, RoleName, UserId};
 use proptest::prelude::*;
@@ -30,6 +31,29 @@ const CONDITION_VALUES: [&str; 6] = [
     "{self_org_id}",
     "{self_user_id}",
 ];
+
+pub(crate) fn deny(name: &str) -> Grant {
+    Grant {
+        action: Action::Deny,
+        ..Grant::allow(name)
+    }
+}
+
+pub(crate) fn equals(value: &str) -> Condition {
+    Condition::equals(value)
+}
+
+pub(crate) fn not_equals(value: &str) -> Condition {
+    Condition::NotEquals {
+        value: value.to_owned(),
+    }
+}
+
+pub(crate) fn one_of(values: &[&str]) -> Condition {
+    Condition::In {
+        values: values.iter().map(|&value| value.to_owned()).collect(),
+    }
+}
 
 pub(crate) fn condition() -> impl Strategy<Value = Condition> {
     let value = || select(&CONDITION_VALUES[..]).prop_map(str::to_owned);

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use datafusion::arrow::array::{
     BinaryArray, BooleanArray, Date32Array, DictionaryArray, Float32Array, Float64Array,
     Int32Array, Int64Array, ListArray, NullArray, StringArray, StringViewArray, StructArray,

@@ -173,7 +173,7 @@ fn cannot_fail(filter: &Expr) -> bool {
 }
 
 /// Lets the rows through that the reader may see, and of these the columns the query asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct PermittedExec {
     input: Arc<dyn ExecutionPlan>,
     reader: Arc<Reader>,

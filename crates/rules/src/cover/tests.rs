@@ -1,30 +1,7 @@
 use super::*;
-use crate::testing::{self, role_of};
+use crate::testing::{self, deny, equals, not_equals, one_of, role_of};
 use crate::{Caller, decide};
 use proptest::prelude::*;
-
-fn deny(name: &str) -> Grant {
-    Grant {
-        action: Action::Deny,
-        ..Grant::allow(name)
-    }
-}
-
-fn equals(value: &str) -> Condition {
-    Condition::equals(value)
-}
-
-fn not_equals(value: &str) -> Condition {
-    Condition::NotEquals {
-        value: value.to_owned(),
-    }
-}
-
-fn one_of(values: &[&str]) -> Condition {
-    Condition::In {
-        values: values.iter().map(|&value| value.to_owned()).collect(),
-    }
-}
 
 #[track_caller]
 fn check(a: &[Grant], b: &[Grant], expected: bool) {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing;
+use crate::testing::{self, deny, equals, not_equals, one_of};
 use crate::{OrgId, UserId};
 use proptest::prelude::*;
 
@@ -9,29 +9,6 @@ fn caller(role: &[Grant], temporary: &[Grant]) -> Caller {
         user_id: UserId::parse("mia").unwrap(),
         role: testing::role_of(role),
         temporary_grants: temporary.to_vec(),
-    }
-}
-
-fn deny(name: &str) -> Grant {
-    Grant {
-        action: Action::Deny,
-        ..Grant::allow(name)
-    }
-}
-
-fn equals(value: &str) -> Condition {
-    Condition::equals(value)
-}
-
-fn not_equals(value: &str) -> Condition {
-    Condition::NotEquals {
-        value: value.to_owned(),
-    }
-}
-
-fn one_of(values: &[&str]) -> Condition {
-    Condition::In {
-        values: values.iter().map(|&value| value.to_owned()).collect(),
     }
 }
 
