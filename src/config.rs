@@ -23,6 +23,9 @@ const MIB: usize = 1024 * KIB;
 /// Of memory and disk, which are counted in `u64` whatever the machine.
 const GIB: u64 = 1024 * 1024 * 1024;
 
+/// Days that prompt logs may be kept.
+pub const RETENTION_DAYS: RangeInclusive<u32> = 1..=36_500;
+
 /// One line of the table of settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
@@ -130,8 +133,8 @@ section! {
 section! {
     /// How long data is kept.
     Retention in "retention." {
-        days: u32 = 30, (1..=36_500),
-            "Days a prompt log is kept and shown after it was produced.";
+        days: u32 = 30, (RETENTION_DAYS),
+            "Days a prompt log is kept and shown after it was produced, unless its organization has its own.";
     }
 }
 

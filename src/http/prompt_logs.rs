@@ -52,9 +52,10 @@ pub(super) async fn get(
         .rate_limits
         .take(Endpoint::PromptLogs, &user, app.clock.now());
     let work = async {
-        located(&app, &org, cluster.as_ref()).await?;
+        let organization = located(&app, &org, cluster.as_ref()).await?;
         may_use(&caller, &org)?;
-        download(&app, &org, &caller, &parameters, &method).await
+        let days = organization.retention_days_or(app.config.retention.days);
+        download(&app, &org, days, &caller, &parameters, &method).await
     };
     Ok(limited(verdict, work).await)
 }
@@ -102,6 +103,7 @@ fn may_use(caller: &Caller, org: &OrgId) -> Result<()> {
 async fn download(
     app: &App,
     org: &OrgId,
+    days: u32,
     caller: &Caller,
     parameters: &Parameters,
     method: &Method,
@@ -110,11 +112,10 @@ async fn download(
         prefix: &parameters.prefix,
         after: parameters.after.as_deref(),
         limit: app.config.limits.archive_logs,
-        age_max: TimeDelta::days(app.config.retention.days.into()),
+        age_max: TimeDelta::days(days.into()),
     };
     let selection = select::select(&app.lake, org, caller, query, app.clock.now()).await?;
     if selection.is_empty() {
-        let days = app.config.retention.days;
         return Err(Error::not_found(format!(
             "no prompt log of the past {days} days has a key with this prefix"
         )));
