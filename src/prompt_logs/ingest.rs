@@ -8,12 +8,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{
-    ArrayRef, BooleanArray, ListBuilder, RecordBatch, StringArray, StringBuilder,
-    StringDictionaryBuilder, TimestampMicrosecondArray,
-};
+use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::Int32Type;
 use chrono::{DateTime, SubsecRound, Utc};
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::{Add, Remove};
@@ -24,17 +20,12 @@ use rules::{Error, Kind, OrgId, Result};
 
 use super::files::{self, LogFile, OpenFile};
 use super::record::{Prompt, Record};
-use crate::lake::prompt_log_table::{
-    self as table_shape, CREATED_AT, DAY, HISTORY, LABELS, LOG_KEY, SYSTEM, file_schema,
-    history_item,
-};
+use super::rows;
+use crate::lake::prompt_log_table::{self as table_shape, DAY, LOG_KEY, file_schema};
 use crate::lake::{self, DataFileWriter, Lake, unavailable};
 
 /// How often a write that another writer overtook reads the table again and decides again.
 const ATTEMPTS: u32 = 20;
-/// A row group ends at this many bytes of distinct prompts: what a download must decode at once.
-const ROW_GROUP_PROMPT_BYTES: usize = 2 * 1024 * 1024;
-const ROW_GROUP_ROWS: usize = 4096;
 
 /// What became of a batch of records.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -258,7 +249,7 @@ impl Existing {
         records: &[Record],
         by_key: &HashMap<&str, usize>,
     ) -> Result<Vec<usize>> {
-        let columns: Vec<&str> = file_schema_names();
+        let columns: Vec<&str> = rows::columns();
         let mut stored = open.rows(&columns, rows).map_err(unavailable)?;
         let mut numbers = rows.iter().copied();
         let mut replaced = Vec::new();
@@ -306,9 +297,7 @@ impl Existing {
             let mut kept = 0;
             for group in open.row_groups("", None) {
                 let mut row = group.first_row;
-                let mut rows = open
-                    .scan(&file_schema_names(), &[group])
-                    .map_err(unavailable)?;
+                let mut rows = open.scan(&rows::columns(), &[group]).map_err(unavailable)?;
                 while let Some(batch) = rows.try_next().await.map_err(unavailable)? {
                     let keep = (row..row + batch.num_rows())
                         .map(|row| replaced.binary_search(&row).is_err());
@@ -334,13 +323,6 @@ impl Existing {
     }
 }
 
-fn file_schema_names() -> Vec<&'static str> {
-    [LOG_KEY, CREATED_AT, SYSTEM, HISTORY]
-        .into_iter()
-        .chain(LABELS)
-        .collect()
-}
-
 /// Writes the records (sorted by key) as data files, one or more a day.
 async fn add_days(
     store: &Arc<dyn ObjectStore>,
@@ -359,7 +341,7 @@ async fn add_days(
         let partition = || Some((DAY.to_owned(), day.clone()));
         let mut writer =
             DataFileWriter::new(file_schema(), table_shape::properties(), partition())?;
-        for group in row_groups(&records) {
+        for group in rows::row_groups(&records) {
             if writer.is_full() {
                 new_files.push(
                     writer
@@ -369,7 +351,7 @@ async fn add_days(
                 writer =
                     DataFileWriter::new(file_schema(), table_shape::properties(), partition())?;
             }
-            writer.write(&batch(group, now)?)?;
+            writer.write(&rows::batch(group, now)?)?;
             writer.end_row_group()?;
         }
         new_files.push(
@@ -379,60 +361,6 @@ async fn add_days(
         );
     }
     Ok(())
-}
-
-/// Cuts the records where their distinct prompts or their number fill a row group.
-fn row_groups<'a, 'b>(mut records: &'a [&'b Record]) -> impl Iterator<Item = &'a [&'b Record]> {
-    std::iter::from_fn(move || {
-        let mut prompts: HashSet<&str> = HashSet::new();
-        let mut bytes = 0;
-        let fits = records.iter().take(ROW_GROUP_ROWS).take_while(|record| {
-            let room = bytes < ROW_GROUP_PROMPT_BYTES;
-            for prompt in record.history.iter().flatten().chain(&record.system) {
-                bytes += if prompts.insert(prompt) {
-                    prompt.len()
-                } else {
-                    0
-                };
-            }
-            room
-        });
-        let (group, rest) = records.split_at(fits.count());
-        records = rest;
-        (!group.is_empty()).then_some(group)
-    })
-}
-
-fn batch(records: &[&Record], now: DateTime<Utc>) -> Result<RecordBatch> {
-    let keys = StringArray::from_iter_values(records.iter().map(|record| record.log_key.as_str()));
-    let instants = records
-        .iter()
-        .map(|record| record.created_at.unwrap_or(now).timestamp_micros());
-    let mut systems = StringDictionaryBuilder::<Int32Type>::new();
-    let mut histories =
-        ListBuilder::new(StringDictionaryBuilder::<Int32Type>::new()).with_field(history_item());
-    for record in records {
-        systems.append_option(record.system.as_ref());
-        for prompt in record.history.iter().flatten() {
-            histories.values().append_value(prompt);
-        }
-        histories.append(record.history.is_some());
-    }
-    let mut columns: Vec<ArrayRef> = vec![
-        Arc::new(keys),
-        Arc::new(TimestampMicrosecondArray::from_iter_values(instants).with_timezone("UTC")),
-        Arc::new(systems.finish()),
-        Arc::new(histories.finish()),
-    ];
-    for index in 0..LABELS.len() {
-        let mut labels = StringBuilder::new();
-        for record in records {
-            labels.append_option(record.labels[index].as_deref());
-        }
-        columns.push(Arc::new(labels.finish()));
-    }
-    RecordBatch::try_new(file_schema(), columns)
-        .map_err(|error| Error::internal("logs make no batch").because(error))
 }
 
 #[cfg(test)]

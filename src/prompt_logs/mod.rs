@@ -8,6 +8,7 @@ pub mod archive;
 mod files;
 pub mod ingest;
 mod record;
+mod rows;
 pub mod select;
 
 pub use ingest::{Chunk, Written};
