@@ -13,7 +13,7 @@ use super::org::{aligned, iso};
 use super::progress::Progress;
 use super::{Context, client, known_organization};
 use crate::lake::Lake;
-use crate::prompt_logs::{Chunk, Record, Written, ingest, list_keys};
+use crate::prompt_logs::{Chunk, KeyIndex, Record, Written, ingest, list_keys};
 
 /// A line longer than this is no prompt log.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -122,6 +122,7 @@ pub(super) struct Import<'a> {
     lake: &'a Lake,
     org: &'a OrgId,
     context: &'a Context,
+    keys: KeyIndex,
     chunk: Chunk,
     total: Written,
     rejected: usize,
@@ -135,6 +136,7 @@ impl<'a> Import<'a> {
             lake,
             org,
             context,
+            keys: KeyIndex::default(),
             chunk,
             total,
             rejected: 0,
@@ -195,7 +197,14 @@ impl<'a> Import<'a> {
     /// Writes what is gathered; it is on disk when this returns.
     pub(super) async fn write(&mut self) -> Result<()> {
         let records = std::mem::take(&mut self.chunk).into_records();
-        let written = ingest::write(self.lake, self.org, records, self.context.clock.now()).await?;
+        let written = ingest::write(
+            self.lake,
+            &self.keys,
+            self.org,
+            records,
+            self.context.clock.now(),
+        )
+        .await?;
         self.total.written += written.written;
         self.total.unchanged += written.unchanged;
         Ok(())
