@@ -16,7 +16,7 @@ use deltalake_core::kernel::{Add, Remove};
 use deltalake_core::protocol::SaveMode;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
-use rules::{Error, Kind, OrgId, Result};
+use rules::{Kind, OrgId, Result};
 
 use super::files::{self, LogFile, OpenFile};
 use super::record::{Prompt, Record};

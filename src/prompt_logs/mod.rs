@@ -7,10 +7,13 @@
 pub mod archive;
 mod files;
 pub mod ingest;
+pub mod keeping;
 mod record;
+mod retention;
 mod rows;
 pub mod select;
 
 pub use ingest::{Chunk, Written};
 pub use record::Record;
+pub use retention::refuse_if_expired;
 pub use select::{Selection, list_keys};
