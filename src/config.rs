@@ -147,6 +147,18 @@ section! {
 }
 
 section! {
+    /// The work on stored data that goes on in the background.
+    Keeping in "keeping." {
+        compact_seconds: u64 = 1, (0..=86_400),
+            "Seconds between two looks for small files to merge; 0 turns merging off.";
+        expire_seconds: u64 = 600, (1..=86_400),
+            "Seconds between two rounds that drop expired days and delete files nobody can need any more.";
+        unused_seconds: u32 = 3600, (60..=2_592_000),
+            "Seconds a file that is no longer part of a table stays, for downloads and queries that began before; longer ones may miss it.";
+    }
+}
+
+section! {
     /// Tokens and who issues them.
     Identity in "identity." {
         token_seconds: u32 = 3600, (60..=2_592_000),
@@ -166,6 +178,7 @@ pub struct Config {
     pub logs: Logs,
     pub limits: Limits,
     pub retention: Retention,
+    pub keeping: Keeping,
     pub identity: Identity,
 }
 
@@ -185,6 +198,7 @@ impl Default for Config {
             logs: Logs::default(),
             limits: Limits::default(),
             retention: Retention::default(),
+            keeping: Keeping::default(),
             identity: Identity::default(),
         }
     }
@@ -257,6 +271,7 @@ impl Config {
         self.logs.check_ranges()?;
         self.limits.check_ranges()?;
         self.retention.check_ranges()?;
+        self.keeping.check_ranges()?;
         self.identity.check_ranges()?;
         check_level(&self.logs.level)?;
         check_issuer(&self.identity.issuer)
@@ -275,6 +290,7 @@ fn rows() -> Vec<Row> {
     rows.extend(Logs::rows());
     rows.extend(Limits::rows());
     rows.extend(Retention::rows());
+    rows.extend(Keeping::rows());
     rows.extend(Identity::rows());
     rows
 }

@@ -113,15 +113,15 @@ async fn create(organization: &Organization, context: &Context) -> Result<()> {
 }
 
 async fn retention(org_id: &OrgId, days: Option<Kept>, context: &Context) -> Result<()> {
-    let directory = known_organization(context, org_id).await?;
+    let directory = open_directory(context).await?;
     match days {
         Some(Kept::Days(days)) => directory.set_retention(org_id, Some(days)).await?,
         Some(Kept::Default) => directory.set_retention(org_id, None).await?,
         None => {}
     }
-    let organization = directory.organization(org_id).await?;
-    let own = organization.and_then(|organization| organization.retention_days);
-    let days = own.unwrap_or(context.config.retention.days);
+    let organization = known_organization(context, org_id).await?;
+    let own = organization.retention_days;
+    let days = organization.retention_days_or(context.config.retention.days);
     let human = || match own {
         Some(days) => format!("{days} days"),
         None => format!("{days} days, as the setting retention.days says"),

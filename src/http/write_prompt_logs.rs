@@ -7,7 +7,6 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use chrono::TimeDelta;
 use rules::Result;
 use serde::Serialize;
 
@@ -16,6 +15,7 @@ use super::caller::{Organization, authenticate, cluster, located, permitted};
 use super::layers::Seen;
 use super::problem::Problem;
 use crate::app::App;
+use crate::lake::prompt_log_table;
 use crate::prompt_logs::{Intake, Rejected};
 
 #[derive(Serialize)]
@@ -40,7 +40,7 @@ pub(super) async fn post(
 
     let days = organization.retention_days_or(app.config.retention.days);
     let now = app.clock.now();
-    let intake = Intake::new(app.room.clone(), now, now - TimeDelta::days(days.into()));
+    let intake = Intake::new(app.room.clone(), now, prompt_log_table::oldest(now, days));
     let inflate = Inflate::new(encoding, &app.config.limits, intake)?;
     let accepted = body::read(body, inflate).await?.finish()?;
     let written = accepted.records.len();

@@ -11,7 +11,7 @@ use arrow::datatypes::Int32Type;
 use chrono::{DateTime, Utc};
 use rules::{Error, Result};
 
-use super::record::Record;
+use super::record::{Prompt, Record};
 use crate::lake::prompt_log_table::{
     CREATED_AT, HISTORY, LABELS, LOG_KEY, SYSTEM, file_schema, history_item,
 };
@@ -19,6 +19,42 @@ use crate::lake::prompt_log_table::{
 /// A row group ends at this many bytes of distinct prompts: what a download must decode at once.
 const ROW_GROUP_PROMPT_BYTES: usize = 2 * 1024 * 1024;
 const ROW_GROUP_ROWS: usize = 4096;
+/// And at this many bytes of everything else: labels, and what refers to the prompts.
+const ROW_GROUP_OTHER_BYTES: usize = 8 * 1024 * 1024;
+
+/// How full a row group is.
+#[derive(Debug, Default)]
+pub(super) struct Fill {
+    rows: usize,
+    prompts: HashSet<Prompt>,
+    /// Where known prompts lie: most come again as the same one, which needs no look at its text.
+    known: HashSet<usize>,
+    prompt_bytes: usize,
+    other_bytes: usize,
+}
+
+impl Fill {
+    /// Whether one more record belongs into the row group.
+    pub(super) fn has_room(&self) -> bool {
+        self.rows < ROW_GROUP_ROWS
+            && self.prompt_bytes < ROW_GROUP_PROMPT_BYTES
+            && self.other_bytes < ROW_GROUP_OTHER_BYTES
+    }
+
+    /// Counts a record, whose prompts must live at least as long as this.
+    pub(super) fn add(&mut self, record: &Record) {
+        self.rows += 1;
+        for prompt in record.history.iter().flatten().chain(&record.system) {
+            self.other_bytes += size_of::<i32>();
+            if self.known.insert(prompt.as_ptr().addr()) && self.prompts.insert(Arc::clone(prompt))
+            {
+                self.prompt_bytes += prompt.len();
+            }
+        }
+        let labels = record.labels.iter().flatten().map(String::len);
+        self.other_bytes += record.log_key.as_str().len() + labels.sum::<usize>();
+    }
+}
 
 /// All columns of a data file, in order.
 pub(super) fn columns() -> Vec<&'static str> {
@@ -28,22 +64,15 @@ pub(super) fn columns() -> Vec<&'static str> {
         .collect()
 }
 
-/// Cuts the records where their distinct prompts or their number fill a row group.
+/// Cuts the records where one row group is full.
 pub(super) fn row_groups<'a, 'b>(
     mut records: &'a [&'b Record],
 ) -> impl Iterator<Item = &'a [&'b Record]> {
     std::iter::from_fn(move || {
-        let mut prompts: HashSet<&str> = HashSet::new();
-        let mut bytes = 0;
-        let fits = records.iter().take(ROW_GROUP_ROWS).take_while(|record| {
-            let room = bytes < ROW_GROUP_PROMPT_BYTES;
-            for prompt in record.history.iter().flatten().chain(&record.system) {
-                bytes += if prompts.insert(prompt) {
-                    prompt.len()
-                } else {
-                    0
-                };
-            }
+        let mut fill = Fill::default();
+        let fits = records.iter().take_while(|record| {
+            let room = fill.has_room();
+            fill.add(record);
             room
         });
         let (group, rest) = records.split_at(fits.count());
