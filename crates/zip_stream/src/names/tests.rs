@@ -115,10 +115,7 @@ fn is_unpackable(names: &[String]) -> bool {
 fn a_folder_is_numbered_where_a_file_has_its_name_and_a_file_where_a_folder_has() {
     let mut names = Names::default();
     let keys = ["x", "x-system/y", "x-system/z", "x-system/y", "x-system~2"];
-    let given: Vec<String> = keys
-        .iter()
-        .map(|key| names.entry(key, "-system"))
-        .collect();
+    let given: Vec<String> = keys.iter().map(|key| names.entry(key, "-system")).collect();
     assert_eq!(
         given,
         [
