@@ -108,8 +108,12 @@ async fn download(
     };
     let selection = select::select(&app.lake, org, caller, query, app.clock.now()).await?;
     if selection.is_empty() {
+        let past = match days {
+            1 => "day".to_owned(),
+            days => format!("{days} days"),
+        };
         return Err(Error::not_found(format!(
-            "no prompt log of the past {days} days has a key with this prefix"
+            "no prompt log of the past {past} has a key with this prefix"
         )));
     }
     let headers = headers(&selection, org, &parameters.prefix);
