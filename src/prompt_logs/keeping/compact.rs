@@ -15,7 +15,7 @@ use super::Progress;
 use super::merge::{Failed, Source, merge};
 use super::plan::{self, Zeal};
 use crate::lake::prompt_log_table as table_shape;
-use crate::lake::{self, DataFileWriter, Lake, discard, unavailable};
+use crate::lake::{self, DataFileWriter, Lake, discard, discard_uncommitted, unavailable};
 
 /// Memory of the files a merge reads at once, roughly.
 const MEMORY_BYTES: u64 = 256 * 1024 * 1024;
@@ -136,12 +136,17 @@ async fn merge_files(
         new_bytes: new_bytes.sum(),
         version: None,
     };
-    let committed = commit(lake, org, table, &paths, &new).await?;
-    if !committed {
-        discard(&store, &new).await;
-        return Ok(Compacted::default());
+    match commit(lake, org, table, &paths, &new).await {
+        Ok(true) => Ok(merged),
+        Ok(false) => {
+            discard(&store, &new).await;
+            Ok(Compacted::default())
+        }
+        Err(error) => {
+            discard_uncommitted(lake, org, &table_shape::name(), &error, &new).await;
+            Err(error.into())
+        }
     }
-    Ok(merged)
 }
 
 /// Puts the new files in the place of the old ones. Data files never change and each key is in one file only, so where
