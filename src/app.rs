@@ -18,6 +18,7 @@ use crate::http;
 use crate::identity::Identity;
 use crate::lake::Lake;
 use crate::prompt_logs::keeping::Keeper;
+use crate::prompt_logs::{Room, Writers};
 
 /// Everything a request needs.
 #[derive(Debug)]
@@ -29,6 +30,9 @@ pub struct App {
     pub lake: Lake,
     pub queries: Arc<Pool>,
     pub rate_limits: RateLimits,
+    pub writers: Writers,
+    /// Memory for prompt logs that are being sent.
+    pub room: Room,
 }
 
 impl App {
@@ -56,6 +60,8 @@ impl App {
             spill_bytes: config.limits.sql_spill_bytes,
         })?;
         let rate_limits = RateLimits::new(&config.limits);
+        let writers = Writers::new(lake.clone(), clock.clone());
+        let room = Room::new(config.limits.write_memory_bytes);
         Ok(Arc::new(Self {
             config,
             clock,
@@ -64,6 +70,8 @@ impl App {
             lake,
             queries,
             rate_limits,
+            writers,
+            room,
         }))
     }
 

@@ -111,6 +111,14 @@ section! {
             "SQL queries, per minute and user.";
         request_body_bytes: usize = 2 * MIB, (KIB..=1024 * MIB),
             "Bytes of a JSON request body.";
+        write_body_bytes: u64 = 128 * MIB as u64, (KIB as u64..=GIB),
+            "Bytes of one request that writes prompt logs, as they come over the wire.";
+        write_inflated_bytes: u64 = 256 * MIB as u64, (KIB as u64..=4 * GIB),
+            "Bytes of one request that writes prompt logs, decompressed.";
+        write_ratio: u32 = 200, (1..=10_000),
+            "How many times larger a request that writes prompt logs may become when it is decompressed.";
+        write_memory_bytes: u64 = 512 * MIB as u64, (64 * MIB as u64..=1024 * GIB),
+            "Bytes of text that all requests that write prompt logs may hold together; more are asked to come later.";
         archive_logs: usize = 1000, (1..=100_000),
             "Prompt logs in one downloaded archive.";
         download_idle_seconds: u64 = 60, (1..=3600),

@@ -12,7 +12,7 @@ use super::org::{aligned, iso};
 use super::progress::Progress;
 use super::{Context, client, keeping, known_organization};
 use crate::lake::{Lake, prompt_log_table};
-use crate::prompt_logs::{Chunk, Record, Written, ingest, list_keys, refuse_if_expired};
+use crate::prompt_logs::{Chunk, KeyIndex, Record, Written, ingest, list_keys};
 
 /// A line longer than this is no prompt log.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -156,6 +156,7 @@ pub(super) struct Import<'a> {
     lake: &'a Lake,
     org: &'a OrgId,
     context: &'a Context,
+    keys: KeyIndex,
     chunk: Chunk,
     total: Written,
     rejected: usize,
@@ -170,6 +171,7 @@ impl<'a> Import<'a> {
             lake,
             org,
             context,
+            keys: KeyIndex::default(),
             chunk,
             total,
             rejected: 0,
@@ -214,8 +216,9 @@ impl<'a> Import<'a> {
     fn parse(&self, line: &[u8]) -> Result<Record> {
         let record = Record::parse(line)?;
         if let Some(days) = self.retention_days {
-            let oldest = prompt_log_table::oldest(self.context.clock.now(), days);
-            refuse_if_expired(record.created_at, oldest)?;
+            let now = self.context.clock.now();
+            let oldest = prompt_log_table::oldest(now, days);
+            ingest::check_age(record.created_at.unwrap_or(now), now, oldest)?;
         }
         Ok(record)
     }
@@ -232,7 +235,14 @@ impl<'a> Import<'a> {
     /// Writes what is gathered; it is on disk when this returns.
     pub(super) async fn write(&mut self) -> Result<()> {
         let records = std::mem::take(&mut self.chunk).into_records();
-        let written = ingest::write(self.lake, self.org, records, self.context.clock.now()).await?;
+        let written = ingest::write(
+            self.lake,
+            &self.keys,
+            self.org,
+            records,
+            self.context.clock.now(),
+        )
+        .await?;
         self.total.written += written.written;
         self.total.unchanged += written.unchanged;
         Ok(())

@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use rules::{Caller, ClusterName, Error, OrgId, Result};
+use rules::{Caller, ClusterName, Decision, Error, OrgId, RequiredPermission, Result, decide};
 
 use super::layers::Seen;
 use super::problem::Problem;
@@ -82,6 +82,18 @@ pub(super) async fn located(
     organization
         .filter(|organization| cluster.is_none_or(|cluster| organization.cluster == *cluster))
         .ok_or_else(|| Error::not_found("there is no such organization"))
+}
+
+/// Checks that the caller may use an endpoint of the organization.
+///
+/// # Errors
+/// `Forbidden`, naming the permission.
+pub(super) fn permitted(caller: &Caller, org: &OrgId, permission: &str) -> Result<()> {
+    let needed = RequiredPermission::new(permission).with("org_id", org.as_str());
+    match decide(caller, &needed) {
+        Decision::Allowed => Ok(()),
+        Decision::Denied(denial) => Err(Error::forbidden(denial.to_string())),
+    }
 }
 
 /// The cluster named in `x-mongo-cluster-name`, if it is a known one.

@@ -12,9 +12,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rules::{Caller, Decision, Error, OrgId, RequiredPermission, Result, decide};
+use rules::{Caller, Error, OrgId, Result};
 
-use super::caller::{Organization, authenticate, cluster, located};
+use super::caller::{Organization, authenticate, cluster, located, permitted};
 use super::layers::Seen;
 use super::limited::limited;
 use super::problem::Problem;
@@ -53,7 +53,7 @@ pub(super) async fn get(
         .take(Endpoint::PromptLogs, &user, app.clock.now());
     let work = async {
         let organization = located(&app, &org, cluster.as_ref()).await?;
-        may_use(&caller, &org)?;
+        permitted(&caller, &org, "Admin:GetPromptLogs")?;
         let days = organization.retention_days_or(app.config.retention.days);
         download(&app, &org, days, &caller, &parameters, &method).await
     };
@@ -90,14 +90,6 @@ fn parameters(query: &str) -> Result<Parameters> {
         ));
     }
     Ok(parameters)
-}
-
-fn may_use(caller: &Caller, org: &OrgId) -> Result<()> {
-    let needed = RequiredPermission::new("Admin:GetPromptLogs").with("org_id", org.as_str());
-    match decide(caller, &needed) {
-        Decision::Allowed => Ok(()),
-        Decision::Denied(denial) => Err(Error::forbidden(denial.to_string())),
-    }
 }
 
 async fn download(

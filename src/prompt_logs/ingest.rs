@@ -10,20 +10,23 @@ use std::time::Duration;
 
 use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::{Add, Remove};
 use deltalake_core::protocol::SaveMode;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
-use rules::{Kind, OrgId, Result};
+use rules::{Error, Kind, OrgId, Result};
 
 use super::files::{self, LogFile, OpenFile};
+use super::key_index::KeyIndex;
 use super::record::{Prompt, Record};
 use super::rows;
 use crate::lake::prompt_log_table::{self as table_shape, DAY, LOG_KEY, file_schema};
 use crate::lake::{self, DataFileWriter, Lake, unavailable};
 
+/// How far ahead of this machine's clock a log's instant may be.
+const AHEAD_MAX: TimeDelta = TimeDelta::days(1);
 /// How often a write that another writer overtook reads the table again and decides again.
 const ATTEMPTS: u32 = 20;
 
@@ -66,7 +69,8 @@ impl Chunk {
                 }
             }
         }
-        self.bytes += record.log_key.as_str().len()
+        self.bytes += size_of::<Record>()
+            + record.log_key.as_str().len()
             + record
                 .labels
                 .iter()
@@ -84,6 +88,11 @@ impl Chunk {
         self.records.is_empty()
     }
 
+    /// What the records take, about: their distinct text.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub fn len(&self) -> usize {
         self.records.len()
     }
@@ -93,12 +102,39 @@ impl Chunk {
     }
 }
 
+/// Checks that a log of this instant is one to keep: neither older than `oldest` nor of tomorrow.
+///
+/// # Errors
+/// `Invalid`, naming the edge.
+pub fn check_age(
+    created_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    oldest: DateTime<Utc>,
+) -> Result<()> {
+    let iso = |instant: DateTime<Utc>| instant.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    if created_at < oldest {
+        let (created_at, oldest) = (iso(created_at), iso(oldest));
+        return Err(Error::invalid(format!(
+            "created_at {created_at} is past the organization's retention, which begins at {oldest}"
+        )));
+    }
+    // Clocks differ by minutes; a log far ahead of its time would outlive its retention.
+    if created_at > now + AHEAD_MAX {
+        let created_at = iso(created_at);
+        return Err(Error::invalid(format!(
+            "created_at {created_at} is more than a day ahead of this server's clock"
+        )));
+    }
+    Ok(())
+}
+
 /// Writes the records in one commit; when this returns they are on disk. Of one key's records the last one counts.
 ///
 /// # Errors
 /// `StorageFull`, `Unavailable`, `Conflict` when other writers were faster all the time: nothing was written then.
 pub async fn write(
     lake: &Lake,
+    keys: &KeyIndex,
     org: &OrgId,
     records: Vec<Record>,
     now: DateTime<Utc>,
@@ -110,7 +146,7 @@ pub async fn write(
     let records: Vec<Record> = by_key.into_values().collect();
     let mut attempt = 1;
     loop {
-        match attempt_write(lake, org, &records, now).await {
+        match attempt_write(lake, keys, org, &records, now).await {
             Err(error) if *error.kind() == Kind::Conflict && attempt < ATTEMPTS => {
                 tracing::debug!(
                     attempt,
@@ -126,6 +162,7 @@ pub async fn write(
 
 async fn attempt_write(
     lake: &Lake,
+    keys: &KeyIndex,
     org: &OrgId,
     records: &[Record],
     now: DateTime<Utc>,
@@ -149,7 +186,7 @@ async fn attempt_write(
         }
     };
     let store = table.object_store();
-    let existing = Existing::find(&table, &store, records).await?;
+    let existing = Existing::find(&table, &store, keys, org, records).await?;
     let fresh: Vec<&Record> = records
         .iter()
         .enumerate()
@@ -198,6 +235,8 @@ impl Existing {
     async fn find(
         table: &DeltaTable,
         store: &Arc<dyn ObjectStore>,
+        keys: &KeyIndex,
+        org: &OrgId,
         records: &[Record],
     ) -> Result<Self> {
         let by_key: HashMap<&str, usize> = records
@@ -211,14 +250,25 @@ impl Existing {
         let from = first.log_key.as_str();
         // The least byte string above the last key.
         let until = [last.log_key.as_str().as_bytes(), &[0]].concat();
+        let wanted: Vec<u64> = records
+            .iter()
+            .map(|log| keys.hash(log.log_key.as_str()))
+            .collect();
+        let files = files::list(table)?;
+        keys.keep_only(org, &files.iter().map(|file| file.path.as_str()).collect());
         let mut found = Self::default();
-        for file in files::list(table)?
+        for file in files
             .into_iter()
             .filter(|file| file.may_hold(from, Some(&until)))
         {
-            let open = OpenFile::open(Arc::clone(store), &file)
-                .await
-                .map_err(unavailable)?;
+            let open = async || {
+                let open = OpenFile::open(Arc::clone(store), &file).await;
+                open.map_err(unavailable)
+            };
+            if !keys.may_hold(org, &file, open, &wanted).await? {
+                continue;
+            }
+            let open = open().await?;
             let mut rows = Vec::new();
             for group in open.row_groups(from, Some(&until)) {
                 let mut row = group.first_row;
@@ -377,16 +427,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let lake = Lake::local(folder.path()).unwrap();
         let org = OrgId::parse("acme").unwrap();
-        let now = DateTime::UNIX_EPOCH;
+        let (keys, now) = (KeyIndex::default(), DateTime::UNIX_EPOCH);
         // Version 99 is the first with a checkpoint, whose file cannot be written where a folder is.
         let log = folder.path().join("acme/prompt_logs/_delta_log");
         std::fs::create_dir_all(log.join("00000000000000000099.checkpoint.parquet/x")).unwrap();
         for number in 1..99 {
-            write(&lake, &org, vec![record(number)], now).await.unwrap();
+            write(&lake, &keys, &org, vec![record(number)], now)
+                .await
+                .unwrap();
         }
-        write(&lake, &org, vec![record(99)], now).await.unwrap_err();
+        write(&lake, &keys, &org, vec![record(99)], now)
+            .await
+            .unwrap_err();
 
-        let again = write(&lake, &org, (1..=99).map(record).collect(), now).await;
+        let again = write(&lake, &keys, &org, (1..=99).map(record).collect(), now).await;
         let (written, unchanged) = (0, 99);
         assert_eq!(again.unwrap(), Written { written, unchanged });
     }

@@ -71,7 +71,7 @@ pub(super) async fn compact(
         let Some(chosen) = plan::next(&files, zeal, now) else {
             return Ok(total);
         };
-        match merge_files(lake, org, table, chosen, now, progress).await {
+        match merge_files(table, chosen, now, progress).await {
             Ok(merged) => {
                 total.merged_files += merged.merged_files;
                 total.merged_bytes += merged.merged_bytes;
@@ -95,8 +95,6 @@ pub(super) async fn compact(
 
 /// One merge and its commit. Nothing is merged when a file was removed meanwhile: then the table is to be looked at anew.
 async fn merge_files(
-    lake: &Lake,
-    org: &OrgId,
     table: DeltaTable,
     chosen: Vec<LogFile>,
     now: DateTime<Utc>,
@@ -136,7 +134,7 @@ async fn merge_files(
         new_bytes: new_bytes.sum(),
         version: None,
     };
-    let committed = commit(lake, org, table, &paths, &new).await?;
+    let committed = commit(table, &paths, &new).await?;
     if !committed {
         discard(&store, &new).await;
         return Ok(Compacted::default());
@@ -147,13 +145,7 @@ async fn merge_files(
 /// Puts the new files in the place of the old ones. Data files never change and each key is in one file only, so where
 /// all the old ones are still the table's, the new ones hold exactly their rows, whatever else was written meanwhile.
 /// `false` when one is not, or others were faster all the time: nothing was committed then.
-async fn commit(
-    lake: &Lake,
-    org: &OrgId,
-    mut table: DeltaTable,
-    old: &[String],
-    new: &[Add],
-) -> Result<bool> {
+async fn commit(mut table: DeltaTable, old: &[String], new: &[Add]) -> Result<bool> {
     let old: HashSet<&str> = old.iter().map(String::as_str).collect();
     for attempt in 1..=ATTEMPTS {
         let Some(removes) = files::removals(&table, &old, false)? else {
@@ -166,10 +158,7 @@ async fn commit(
         match lake::commit_as(operation, &mut table, new.to_vec(), removes).await {
             Err(error) if *error.kind() == Kind::Conflict => {
                 tokio::time::sleep(Duration::from_millis(2) * attempt).await;
-                match lake.open(org, &table_shape::name()).await? {
-                    Some(newer) => table = newer,
-                    None => return Ok(false),
-                }
+                table.load().await.map_err(unavailable)?;
             }
             result => return result.map(|()| true),
         }

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::super::files::{self, OpenFile};
 use super::super::ingest::{self, Written};
+use super::super::key_index::KeyIndex;
 use super::super::record::Record;
 use super::super::rows;
 use super::compact::compact;
@@ -24,6 +25,7 @@ use crate::lake::{Lake, prompt_log_table};
 struct Archive {
     folder: TempDir,
     lake: Lake,
+    keys: KeyIndex,
     org: OrgId,
 }
 
@@ -32,13 +34,14 @@ impl Archive {
         let folder = tempfile::tempdir().unwrap();
         Self {
             lake: Lake::local(folder.path()).unwrap(),
+            keys: KeyIndex::default(),
             org: OrgId::parse("acme").unwrap(),
             folder,
         }
     }
 
     async fn write(&self, records: Vec<Record>, now: DateTime<Utc>) -> Written {
-        ingest::write(&self.lake, &self.org, records, now)
+        ingest::write(&self.lake, &self.keys, &self.org, records, now)
             .await
             .unwrap()
     }
