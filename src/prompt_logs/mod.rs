@@ -6,6 +6,7 @@
 //! `prompt_logs` table; `lake::prompt_log_table` says how.
 
 pub mod archive;
+mod export;
 mod files;
 pub mod ingest;
 mod intake;
@@ -17,6 +18,7 @@ mod rows;
 pub mod select;
 mod writer;
 
+pub use export::Received;
 pub use ingest::{Chunk, Written};
 pub use intake::{Intake, Rejected, Room};
 pub use key_index::KeyIndex;
