@@ -12,7 +12,9 @@ use super::org::{aligned, iso};
 use super::progress::Progress;
 use super::{Context, client, keeping, known_organization};
 use crate::lake::{Lake, prompt_log_table};
-use crate::prompt_logs::{Chunk, KeyIndex, Record, Written, ingest, list_keys};
+use crate::prompt_logs::{
+    Chunk, KeyIndex, Record, Written, ingest, list_keys, refuse_if_ahead, refuse_if_expired,
+};
 
 /// A line longer than this is no prompt log.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -217,8 +219,8 @@ impl<'a> Import<'a> {
         let record = Record::parse(line)?;
         if let Some(days) = self.retention_days {
             let now = self.context.clock.now();
-            let oldest = prompt_log_table::oldest(now, days);
-            ingest::check_age(record.created_at.unwrap_or(now), now, oldest)?;
+            refuse_if_expired(record.created_at, prompt_log_table::oldest(now, days))?;
+            refuse_if_ahead(record.created_at, now)?;
         }
         Ok(record)
     }

@@ -24,7 +24,7 @@ use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path as StorePath};
-use rules::{Error, OrgId, Result, TableName};
+use rules::{Error, Kind, OrgId, Result, TableName};
 use url::Url;
 
 pub use data_file::{DataFileWriter, table_properties};
@@ -265,8 +265,7 @@ pub async fn remove_all(table: &DeltaTable) -> Result<Vec<Remove>> {
 
 /// Deletes data files that no commit names, so that nobody can see them; one that stays takes room, nothing else.
 ///
-/// Not for files of a commit that failed for another reason than a `Conflict`: it may be in the log all the same (the
-/// sync of its file or the checkpoint behind it failed), and then these files are the table's.
+/// Not for files of a commit that was tried: see [`discard_uncommitted`].
 pub(crate) async fn discard(store: &dyn ObjectStore, files: &[Add]) {
     for file in files {
         if let Err(error) = store.delete(&StorePath::from(file.path.as_str())).await {
@@ -275,6 +274,29 @@ pub(crate) async fn discard(store: &dyn ObjectStore, files: &[Add]) {
                 "a data file without a commit is left over"
             );
         }
+    }
+}
+
+/// Deletes the data files of a commit that failed, where it is certain that the table does not name them: after a
+/// `Conflict`, and after `StorageFull` when the table, read again, does not (the disk may have filled up behind the
+/// commit's file: at its sync, or at a checkpoint). After any other error they stay, for the commit may be there.
+pub(crate) async fn discard_uncommitted(
+    lake: &Lake,
+    org: &OrgId,
+    table: &TableName,
+    error: &Error,
+    files: &[Add],
+) {
+    let certain = match error.kind() {
+        Kind::Conflict => true,
+        Kind::StorageFull => match lake.open(org, table).await {
+            Ok(Some(table)) => !files.iter().any(|file| names(&table, &file.path)),
+            _ => false,
+        },
+        _ => false,
+    };
+    if certain && let Ok(store) = lake.table_store(org, table) {
+        discard(&store, files).await;
     }
 }
 

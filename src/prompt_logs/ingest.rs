@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
-use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::{Add, Remove};
 use deltalake_core::protocol::SaveMode;
@@ -25,8 +25,6 @@ use super::rows;
 use crate::lake::prompt_log_table::{self as table_shape, DAY, LOG_KEY, file_schema};
 use crate::lake::{self, DataFileWriter, Lake, unavailable};
 
-/// How far ahead of this machine's clock a log's instant may be.
-const AHEAD_MAX: TimeDelta = TimeDelta::days(1);
 /// How often a write that another writer overtook reads the table again and decides again.
 const ATTEMPTS: u32 = 20;
 
@@ -102,36 +100,10 @@ impl Chunk {
     }
 }
 
-/// Checks that a log of this instant is one to keep: neither older than `oldest` nor of tomorrow.
-///
-/// # Errors
-/// `Invalid`, naming the edge.
-pub fn check_age(
-    created_at: DateTime<Utc>,
-    now: DateTime<Utc>,
-    oldest: DateTime<Utc>,
-) -> Result<()> {
-    let iso = |instant: DateTime<Utc>| instant.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-    if created_at < oldest {
-        let (created_at, oldest) = (iso(created_at), iso(oldest));
-        return Err(Error::invalid(format!(
-            "created_at {created_at} is past the organization's retention, which begins at {oldest}"
-        )));
-    }
-    // Clocks differ by minutes; a log far ahead of its time would outlive its retention.
-    if created_at > now + AHEAD_MAX {
-        let created_at = iso(created_at);
-        return Err(Error::invalid(format!(
-            "created_at {created_at} is more than a day ahead of this server's clock"
-        )));
-    }
-    Ok(())
-}
-
 /// Writes the records in one commit; when this returns they are on disk. Of one key's records the last one counts.
 ///
 /// # Errors
-/// `StorageFull`, `Unavailable`, `Conflict` when other writers were faster all the time: nothing was written then.
+/// `StorageFull`, `Unavailable`: acknowledge nothing then, although the records may be there.
 pub async fn write(
     lake: &Lake,
     keys: &KeyIndex,
@@ -154,6 +126,12 @@ pub async fn write(
                 );
                 tokio::time::sleep(Duration::from_millis(5) * attempt).await;
                 attempt += 1;
+            }
+            Err(error) if *error.kind() == Kind::Conflict => {
+                return Err(Error::unavailable(
+                    "other writers changed the archive all the time; send it again",
+                )
+                .because(error));
             }
             result => return result,
         }
@@ -213,9 +191,7 @@ async fn attempt_write(
         }
     };
     if let Err(error) = lake::commit(&mut table, new_files.clone(), removes).await {
-        if *error.kind() == Kind::Conflict {
-            lake::discard(&store, &new_files).await;
-        }
+        lake::discard_uncommitted(lake, org, &table_shape::name(), &error, &new_files).await;
         return Err(error);
     }
     Ok(written)

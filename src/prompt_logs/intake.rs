@@ -13,8 +13,9 @@ use rules::{Error, Result};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::ingest::{self, Chunk};
+use super::ingest::Chunk;
 use super::record::Record;
+use super::retention::{refuse_if_ahead, refuse_if_expired};
 
 /// With more bad records than this the whole request is a mistake, and the list of them no help.
 const REJECTED_MAX: usize = 10_000;
@@ -163,7 +164,8 @@ impl Write for Intake {
 impl Records {
     /// The record, if the organization keeps logs of its age.
     fn in_time(&self, record: Record) -> Result<Record> {
-        ingest::check_age(record.created_at.unwrap_or(self.now), self.now, self.oldest)?;
+        refuse_if_expired(record.created_at, self.oldest)?;
+        refuse_if_ahead(record.created_at, self.now)?;
         Ok(record)
     }
 

@@ -13,6 +13,7 @@ mod demo;
 mod errors;
 mod process;
 mod prompt_logs;
+mod readers;
 mod real_input;
 mod sign_in;
 mod sql_hostile;

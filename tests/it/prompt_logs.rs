@@ -16,7 +16,7 @@ use crate::support::{ADMINISTRATOR, Answer, SUPER_ADMINISTRATOR, Server, USER, l
 pub(crate) const ORG: &str = "acme";
 
 /// A server whose organization has these logs, and its super administrator's token.
-fn serve(logs: &[Value]) -> (Server, String) {
+pub(crate) fn serve(logs: &[Value]) -> (Server, String) {
     let server = Server::start(|data| {
         data.org(ORG);
         data.import_logs(ORG, logs);
@@ -26,7 +26,7 @@ fn serve(logs: &[Value]) -> (Server, String) {
 }
 
 /// What the archive of these logs holds, in any order of `logs`.
-fn expected(logs: &[Value]) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn expected(logs: &[Value]) -> Vec<(String, Vec<u8>)> {
     let mut logs: Vec<&Value> = logs.iter().collect();
     logs.sort_by_key(|log| log["log_key"].as_str().unwrap().as_bytes());
     let entries = logs.into_iter().flat_map(|log| {

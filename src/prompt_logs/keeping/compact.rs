@@ -15,7 +15,7 @@ use super::Progress;
 use super::merge::{Failed, Source, merge};
 use super::plan::{self, Zeal};
 use crate::lake::prompt_log_table as table_shape;
-use crate::lake::{self, DataFileWriter, Lake, discard, unavailable};
+use crate::lake::{self, DataFileWriter, Lake, discard, discard_uncommitted, unavailable};
 
 /// Memory of the files a merge reads at once, roughly.
 const MEMORY_BYTES: u64 = 256 * 1024 * 1024;
@@ -71,7 +71,7 @@ pub(super) async fn compact(
         let Some(chosen) = plan::next(&files, zeal, now) else {
             return Ok(total);
         };
-        match merge_files(table, chosen, now, progress).await {
+        match merge_files(lake, org, table, chosen, now, progress).await {
             Ok(merged) => {
                 total.merged_files += merged.merged_files;
                 total.merged_bytes += merged.merged_bytes;
@@ -95,6 +95,8 @@ pub(super) async fn compact(
 
 /// One merge and its commit. Nothing is merged when a file was removed meanwhile: then the table is to be looked at anew.
 async fn merge_files(
+    lake: &Lake,
+    org: &OrgId,
     table: DeltaTable,
     chosen: Vec<LogFile>,
     now: DateTime<Utc>,
@@ -134,12 +136,17 @@ async fn merge_files(
         new_bytes: new_bytes.sum(),
         version: None,
     };
-    let committed = commit(table, &paths, &new).await?;
-    if !committed {
-        discard(&store, &new).await;
-        return Ok(Compacted::default());
+    match commit(table, &paths, &new).await {
+        Ok(true) => Ok(merged),
+        Ok(false) => {
+            discard(&store, &new).await;
+            Ok(Compacted::default())
+        }
+        Err(error) => {
+            discard_uncommitted(lake, org, &table_shape::name(), &error, &new).await;
+            Err(error.into())
+        }
     }
-    Ok(merged)
 }
 
 /// Puts the new files in the place of the old ones. Data files never change and each key is in one file only, so where
