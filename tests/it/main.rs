@@ -20,3 +20,4 @@ mod sql_hostile;
 mod sql_query;
 mod support;
 mod tidy;
+mod write_prompt_logs;

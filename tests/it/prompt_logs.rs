@@ -2,6 +2,7 @@
 
 mod damage;
 mod import;
+mod keeping;
 mod transfer;
 
 use std::collections::BTreeSet;
@@ -46,7 +47,7 @@ pub(crate) fn expected(logs: &[Value]) -> Vec<(String, Vec<u8>)> {
 
 /// Compares names first, so that a failure can be read.
 #[track_caller]
-fn check(answer: &Answer, logs: &[Value]) {
+pub(crate) fn check(answer: &Answer, logs: &[Value]) {
     let (found, expected) = (answer.entries(), expected(logs));
     let names = |entries: &[(String, Vec<u8>)]| -> Vec<String> {
         entries.iter().map(|(name, _)| name.clone()).collect()
@@ -332,7 +333,13 @@ async fn logs_of_the_past_thirty_days_are_served_and_no_older_ones() {
         at(now - days * 2, log("age/long-gone", "", &[])),
         at(now - days - TimeDelta::minutes(1), log("old/gone", "", &[])),
     ];
-    let (server, token) = serve(&[&young[..], &old[..]].concat());
+    let server = Server::start(|data| {
+        data.org(ORG);
+        data.force_logs(ORG, &[&young[..], &old[..]].concat());
+        // Stored they are: the operator's list shows them.
+        assert_eq!(import::list(data, "").len(), 6);
+    });
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
     check(&server.logs(&token, ORG, "age/").await, &young);
     server.logs(&token, ORG, "old/").await.detail(404);
     let keys = server
@@ -343,8 +350,6 @@ async fn logs_of_the_past_thirty_days_are_served_and_no_older_ones() {
         )
         .await;
     assert_eq!(keys, json!([["age/edge"], ["age/now"], ["age/soon"]]));
-    // Stored they are: the operator's list shows them.
-    assert_eq!(import::list(&server.data, "").len(), 6);
 }
 
 #[tokio::test]

@@ -57,7 +57,11 @@ mod tests {
         assert_eq!(check(deep(64).as_bytes()), Ok(()));
         assert!(check(deep(65).as_bytes()).is_err());
         assert!(check("[".repeat(1_000_000).as_bytes()).is_err());
-        let text = format!(r#"{{"a":"{}\"{}\\","b":[]}}"#, "[".repeat(99), "{".repeat(99));
+        let text = format!(
+            r#"{{"a":"{}\"{}\\","b":[]}}"#,
+            "[".repeat(99),
+            "{".repeat(99)
+        );
         assert_eq!(check(text.as_bytes()), Ok(()));
         let behind = format!(r#"["\\",{}]"#, deep(64));
         assert!(check(behind.as_bytes()).is_err());

@@ -91,6 +91,11 @@ impl Splitter {
         }
     }
 
+    /// Bytes of the record that has begun and not ended.
+    pub fn held_bytes(&self) -> usize {
+        self.held.len()
+    }
+
     /// Takes the next bytes of the body.
     pub fn push(&mut self, bytes: &[u8], sink: &mut impl FnMut(usize, Result<&[u8], Reason>)) {
         let mut rest = bytes;

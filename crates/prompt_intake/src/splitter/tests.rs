@@ -57,10 +57,7 @@ fn each_line_is_a_record() {
     check("{\"a\":1}\n{\"b\":2}\n", &["{\"a\":1}", "{\"b\":2}"]);
     check("{}", &["{}"]);
     check("\u{FEFF}{}\n{}", &["{}", "{}"]);
-    check(
-        "\r\n \n{} \r\n\t{}\n\n[1]\nx\n",
-        &["{}", "{}", "[1]", "x"],
-    );
+    check("\r\n \n{} \r\n\t{}\n\n[1]\nx\n", &["{}", "{}", "[1]", "x"]);
     check("{\"a\":\"[\n{}", &["{\"a\":\"[", "{}"]);
     check("", &[]);
     check(" \n\n ", &[]);
@@ -88,12 +85,30 @@ fn each_element_is_a_record() {
 
 #[test]
 fn a_syntax_error_of_the_array_ends_it() {
-    check("[{} x,{}]", &["{}", "!a comma or the end of the array is missing at byte 4 "]);
-    check("[{},]", &["{}", "!a record is missing in the array at byte 4 "]);
+    check(
+        "[{} x,{}]",
+        &[
+            "{}",
+            "!a comma or the end of the array is missing at byte 4 ",
+        ],
+    );
+    check(
+        "[{},]",
+        &["{}", "!a record is missing in the array at byte 4 "],
+    );
     check("[,{}]", &["!a record is missing in the array at byte 1 "]);
-    check("[{}", &["{}", "!the array is not closed: the body ends at byte 3 "]);
-    check("[{\"a", &["!the array is not closed: the body ends at byte 4 "]);
-    check("[{}]{}", &["{}", "!something follows the end of the array at byte 4 "]);
+    check(
+        "[{}",
+        &["{}", "!the array is not closed: the body ends at byte 3 "],
+    );
+    check(
+        "[{\"a",
+        &["!the array is not closed: the body ends at byte 4 "],
+    );
+    check(
+        "[{}]{}",
+        &["{}", "!something follows the end of the array at byte 4 "],
+    );
     check("[{]", &["{]", "!the array is not closed"]);
 }
 
@@ -102,11 +117,21 @@ fn a_record_that_is_too_long_is_rejected_alone() {
     let long = "x".repeat(21);
     check(
         &format!("{{}}\n{long}\n{{}}\n{long}"),
-        &["{}", "!the record has more than", "{}", "!the record has more than"],
+        &[
+            "{}",
+            "!the record has more than",
+            "{}",
+            "!the record has more than",
+        ],
     );
     check(
         &format!("[{{}},{{\"{long}\":[]}},{{}},\"{long}\"]"),
-        &["{}", "!the record has more than", "{}", "!the record has more than"],
+        &[
+            "{}",
+            "!the record has more than",
+            "{}",
+            "!the record has more than",
+        ],
     );
     check(&" ".repeat(30), &[]);
     check(&format!("{}{{}}{}", " ".repeat(30), " ".repeat(9)), &["{}"]);
@@ -114,8 +139,26 @@ fn a_record_that_is_too_long_is_rejected_alone() {
 
 fn json_like() -> impl Strategy<Value = Vec<u8>> {
     let token = prop::sample::select(vec![
-        "{", "}", "[", "]", ",", ":", "\"", "\\", "\n", " ", "\r\n", "{}", "[{}", "\"a\"", "{\"a\":1}", "1",
-        "\u{FEFF}", "\u{EF}", "\\\"", "ü",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"",
+        "\\",
+        "\n",
+        " ",
+        "\r\n",
+        "{}",
+        "[{}",
+        "\"a\"",
+        "{\"a\":1}",
+        "1",
+        "\u{FEFF}",
+        "\u{EF}",
+        "\\\"",
+        "ü",
     ]);
     prop::collection::vec(token, 0..40).prop_map(|tokens| tokens.concat().into_bytes())
 }
