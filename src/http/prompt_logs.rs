@@ -11,6 +11,7 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
+use futures::FutureExt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rules::{Caller, Decision, Error, OrgId, RequiredPermission, Result, decide};
 
@@ -20,7 +21,7 @@ use super::limited::limited;
 use super::problem::Problem;
 use crate::app::App;
 use crate::guard::Endpoint;
-use crate::prompt_logs::{Selection, archive, select};
+use crate::prompt_logs::{Access, LookUp, Selection, archive, select};
 
 /// What a log key keeps when it is percent-encoded: RFC 3986's unreserved characters.
 const KEY: &AsciiSet = &NON_ALPHANUMERIC
@@ -100,7 +101,7 @@ fn may_use(caller: &Caller, org: &OrgId) -> Result<()> {
 }
 
 async fn download(
-    app: &App,
+    app: &Arc<App>,
     org: &OrgId,
     caller: &Caller,
     parameters: &Parameters,
@@ -125,8 +126,25 @@ async fn download(
     }
     let comment = comment(&selection, &parameters.prefix);
     let idle = Duration::from_secs(app.config.limits.download_idle_seconds);
-    let body = Body::from_stream(archive::stream(selection, comment, idle));
+    let access = Access::new(caller.clone(), look_up(app, org, caller));
+    let body = Body::from_stream(archive::stream(selection, comment, idle, access));
     Ok((headers, body).into_response())
+}
+
+/// Who the caller is by now, if they may still use the endpoint.
+fn look_up(app: &Arc<App>, org: &OrgId, caller: &Caller) -> LookUp {
+    let (app, org, user) = (Arc::clone(app), org.clone(), caller.user_id.clone());
+    Box::new(move || {
+        let (app, org, user) = (Arc::clone(&app), org.clone(), user.clone());
+        let looked_up = async move {
+            let caller = app.directory.caller(&org, &user, app.clock.now()).await?;
+            let caller =
+                caller.ok_or_else(|| Error::unauthenticated("the user no longer exists"))?;
+            may_use(&caller, &org)?;
+            Ok(caller)
+        };
+        looked_up.boxed()
+    })
 }
 
 fn headers(selection: &Selection, org: &OrgId, prefix: &str) -> HeaderMap {

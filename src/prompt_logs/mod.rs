@@ -4,12 +4,18 @@
 //! what was selected, as zip bytes). Writing: the command line → [`ingest`]. Every log lies in the organization's
 //! `prompt_logs` table; `lake::prompt_log_table` says how.
 
+mod access;
 pub mod archive;
 mod files;
 pub mod ingest;
+mod permit;
 mod record;
+mod search;
 pub mod select;
+#[cfg(test)]
+mod tests;
 
+pub use access::{Access, LookUp};
 pub use ingest::{Chunk, Written};
 pub use record::Record;
 pub use select::{Selection, list_keys};

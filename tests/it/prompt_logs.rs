@@ -2,7 +2,9 @@
 
 mod damage;
 mod import;
+mod permissions;
 mod transfer;
+mod unreadable;
 
 use std::collections::BTreeSet;
 
