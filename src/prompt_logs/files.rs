@@ -182,8 +182,13 @@ pub(super) fn created_at(batch: &RecordBatch, row: usize) -> Option<DateTime<Utc
 
 /// A plain text column's value.
 pub(super) fn text(batch: &RecordBatch, column: &str, row: usize) -> Option<String> {
+    borrowed(batch, column, row).map(str::to_owned)
+}
+
+/// The same where it lies.
+pub(super) fn borrowed<'a>(batch: &'a RecordBatch, column: &str, row: usize) -> Option<&'a str> {
     let column = batch.column_by_name(column)?.as_string_opt::<i32>()?;
-    column.is_valid(row).then(|| column.value(row).to_owned())
+    column.is_valid(row).then(|| column.value(row))
 }
 
 /// A prompt in a dictionary-encoded column.

@@ -196,26 +196,26 @@ impl Search<'_> {
     }
 
     fn take(&mut self, batch: &RecordBatch, index: usize, row: usize) {
-        let Some(key) = files::text(batch, LOG_KEY, index) else {
+        let Some(key) = files::borrowed(batch, LOG_KEY, index) else {
             let lost = format!("{}: row {row} has no key", self.file.path);
             tracing::error!(lost, "a log cannot be attributed");
             self.found.failure.get_or_insert(lost);
             self.gap(Bound::Unbounded, Bound::Unbounded);
             return;
         };
-        if !self.wanted.key(&key) {
+        if !self.wanted.key(key) {
             return;
         }
         match files::created_at(batch, index) {
             Some(created_at) if created_at < self.wanted.oldest => {}
             Some(created_at) => self.found.candidates.push(Candidate {
-                key,
+                key: key.to_owned(),
                 created_at,
                 file: self.number,
                 row,
                 readable: true,
             }),
-            None => self.known_only(&key),
+            None => self.known_only(key),
         }
     }
 
@@ -299,9 +299,9 @@ fn check<'a>(
             let Some((_, page)) = rows.next() else {
                 return damaged("more rows than were written");
             };
-            let key = files::text(batch, LOG_KEY, index);
+            let key = files::borrowed(batch, LOG_KEY, index);
             let fits = |(least, greatest): &(Vec<u8>, Vec<u8>)| {
-                key.as_ref().is_none_or(|key| {
+                key.is_none_or(|key| {
                     (least.as_slice()..=greatest.as_slice()).contains(&key.as_bytes())
                 })
             };
