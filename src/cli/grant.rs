@@ -7,7 +7,7 @@ use clap::Subcommand;
 use rules::{Condition, Error, Grant, OrgId, Result, UserId};
 use serde_json::{Value, json};
 
-use super::org::{aligned, iso};
+use super::org::{aligned, iso, open_directory};
 use super::{Context, known_organization};
 use crate::directory::{NewTemporaryGrant, TemporaryGrant};
 
@@ -89,7 +89,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
 
 impl Create {
     async fn run(self, context: &Context) -> Result<()> {
-        let directory = known_organization(context, &self.org_id).await?;
+        known_organization(context, &self.org_id).await?;
+        let directory = open_directory(context).await?;
         let now = context.clock.now();
         let new = NewTemporaryGrant {
             grant: conditions(self.when)
@@ -133,7 +134,8 @@ fn conditions(when: Vec<(String, String)>) -> BTreeMap<String, Condition> {
 }
 
 async fn list(org_id: &OrgId, user_id: Option<&UserId>, context: &Context) -> Result<()> {
-    let directory = known_organization(context, org_id).await?;
+    known_organization(context, org_id).await?;
+    let directory = open_directory(context).await?;
     let grants = directory.temporary_grants(org_id, user_id).await?;
     let now = context.clock.now();
     let human = || {
@@ -162,7 +164,8 @@ async fn list(org_id: &OrgId, user_id: Option<&UserId>, context: &Context) -> Re
 }
 
 async fn revoke(org_id: &OrgId, id: &str, context: &Context) -> Result<()> {
-    let directory = known_organization(context, org_id).await?;
+    known_organization(context, org_id).await?;
+    let directory = open_directory(context).await?;
     directory.revoke_temporary_grant(org_id, id).await?;
     context.print(
         || id.to_owned(),

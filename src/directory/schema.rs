@@ -15,6 +15,11 @@ use super::{failed, opening};
 const STEPS: &[(i64, &str, &str)] = &[
     (1, "identity", include_str!("migrations/0001_identity.sql")),
     (
+        2,
+        "retention",
+        include_str!("migrations/0002_retention.sql"),
+    ),
+    (
         3,
         "temporary permission grants",
         include_str!("migrations/0003_temporary_permission_grants.sql"),

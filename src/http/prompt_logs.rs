@@ -13,9 +13,9 @@ use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
 use futures::FutureExt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rules::{Caller, Decision, Error, OrgId, RequiredPermission, Result, decide};
+use rules::{Caller, Error, OrgId, Result};
 
-use super::caller::{Organization, authenticate, cluster, located};
+use super::caller::{Organization, authenticate, cluster, located, permitted};
 use super::layers::Seen;
 use super::limited::limited;
 use super::problem::Problem;
@@ -29,6 +29,8 @@ const KEY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'.')
     .remove(b'~');
+/// What the endpoint itself asks for.
+const PERMISSION: &str = "Admin:GetPromptLogs";
 /// Longer file names trouble file systems.
 const FILE_NAME_CHARS_MAX: usize = 120;
 
@@ -53,9 +55,10 @@ pub(super) async fn get(
         .rate_limits
         .take(Endpoint::PromptLogs, &user, app.clock.now());
     let work = async {
-        located(&app, &org, cluster.as_ref()).await?;
-        may_use(&caller, &org)?;
-        download(&app, &org, &caller, &parameters, &method).await
+        let organization = located(&app, &org, cluster.as_ref()).await?;
+        permitted(&caller, &org, PERMISSION)?;
+        let days = organization.retention_days_or(app.config.retention.days);
+        download(&app, &org, days, &caller, &parameters, &method).await
     };
     Ok(limited(verdict, work).await)
 }
@@ -92,17 +95,10 @@ fn parameters(query: &str) -> Result<Parameters> {
     Ok(parameters)
 }
 
-fn may_use(caller: &Caller, org: &OrgId) -> Result<()> {
-    let needed = RequiredPermission::new("Admin:GetPromptLogs").with("org_id", org.as_str());
-    match decide(caller, &needed) {
-        Decision::Allowed => Ok(()),
-        Decision::Denied(denial) => Err(Error::forbidden(denial.to_string())),
-    }
-}
-
 async fn download(
     app: &Arc<App>,
     org: &OrgId,
+    days: u32,
     caller: &Caller,
     parameters: &Parameters,
     method: &Method,
@@ -111,13 +107,16 @@ async fn download(
         prefix: &parameters.prefix,
         after: parameters.after.as_deref(),
         limit: app.config.limits.archive_logs,
-        age_max: TimeDelta::days(app.config.retention.days.into()),
+        age_max: TimeDelta::days(days.into()),
     };
     let selection = select::select(&app.lake, org, caller, query, app.clock.now()).await?;
     if selection.is_empty() {
-        let days = app.config.retention.days;
+        let past = match days {
+            1 => "day".to_owned(),
+            days => format!("{days} days"),
+        };
         return Err(Error::not_found(format!(
-            "no prompt log of the past {days} days has a key with this prefix"
+            "no prompt log of the past {past} has a key with this prefix"
         )));
     }
     let headers = headers(&selection, org, &parameters.prefix);
@@ -140,7 +139,7 @@ fn look_up(app: &Arc<App>, org: &OrgId, caller: &Caller) -> LookUp {
             let caller = app.directory.caller(&org, &user, app.clock.now()).await?;
             let caller =
                 caller.ok_or_else(|| Error::unauthenticated("the user no longer exists"))?;
-            may_use(&caller, &org)?;
+            permitted(&caller, &org, PERMISSION)?;
             Ok(caller)
         };
         looked_up.boxed()

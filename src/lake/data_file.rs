@@ -45,7 +45,7 @@ pub struct DataFileWriter {
 
 impl DataFileWriter {
     /// A file is rolled over when its compressed bytes reach this.
-    const FULL_BYTES: usize = 64 * 1024 * 1024;
+    pub const FULL_BYTES: usize = 64 * 1024 * 1024;
 
     /// `schema` is the file's, without the partition column; `partition` its name and value.
     pub fn new(
@@ -92,10 +92,12 @@ impl DataFileWriter {
             Some((column, value)) => format!("{column}={value}/{name}"),
             None => name,
         };
-        store
-            .put(&Path::from(path.as_str()), bytes.into())
-            .await
-            .map_err(unavailable)?;
+        let location = Path::from(path.as_str());
+        if let Err(error) = store.put(&location, bytes.into()).await {
+            // Whatever there is of it helps nobody, least of all on a disk that is full; often there is nothing.
+            let _ = store.delete(&location).await;
+            return Err(unavailable(error));
+        }
         Ok(Add {
             path,
             partition_values: self

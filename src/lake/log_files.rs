@@ -35,12 +35,14 @@ pub struct LogFile {
     pub path: String,
     pub size: u64,
     pub day: Option<NaiveDate>,
-    /// Where the statistics know.
+    /// When it was written, Unix milliseconds.
+    pub modified: i64,
+    /// Rows, the oldest instant and the newest, where the statistics know them.
     pub rows: Option<u64>,
+    pub oldest: Option<DateTime<Utc>>,
+    pub newest: Option<DateTime<Utc>>,
     /// Least and greatest key, where the statistics know them; without, the file may hold any.
     pub keys: Option<(String, String)>,
-    /// The earliest and the latest instant, where the statistics know them.
-    pub instants: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// Where its footer is kept, and under which name.
     kept: Option<(Arc<Footers>, String)>,
 }
@@ -103,13 +105,41 @@ impl LogFile {
             path: view.path().into_owned(),
             size: u64::try_from(view.size()).unwrap_or(0),
             day: day.and_then(|day| day.parse().ok()),
+            modified: view.modification_time(),
+            oldest: instant("minValues"),
+            newest: instant("maxValues"),
             rows: stats
                 .as_ref()
                 .and_then(|stats| stats.get("numRecords")?.as_u64()),
             keys: bound("minValues", LOG_KEY).zip(bound("maxValues", LOG_KEY)),
-            instants: instant("minValues").zip(instant("maxValues")),
             kept: None,
         }
+    }
+
+    /// A file as the log might name it, written in 1970.
+    #[cfg(test)]
+    pub(crate) fn for_test(
+        path: &str,
+        size: u64,
+        day: Option<NaiveDate>,
+        keys: Option<(String, String)>,
+    ) -> Self {
+        Self {
+            path: path.to_owned(),
+            size,
+            day,
+            modified: 0,
+            rows: None,
+            oldest: None,
+            newest: None,
+            keys,
+            kept: None,
+        }
+    }
+
+    /// The greatest key the file may hold; `None`: any.
+    pub fn greatest_key(&self) -> Option<&str> {
+        self.keys.as_ref().map(|(_, greatest)| greatest.as_str())
     }
 
     /// Whether the file may hold a key at or above `from` and below `until` (bytes; `None`: without end).

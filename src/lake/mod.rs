@@ -5,6 +5,7 @@
 //! (`prompt_logs`), and who may read them (`rules::decide`).
 
 pub mod append;
+pub mod clean;
 mod data_file;
 mod durable;
 #[cfg(test)]
@@ -31,7 +32,7 @@ use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path as StorePath};
-use rules::{Error, OrgId, Result, TableName};
+use rules::{Error, Kind, OrgId, Result, TableName};
 use url::Url;
 
 use time_limit::TimeLimit;
@@ -174,6 +175,29 @@ impl Lake {
         }))
     }
 
+    /// Whether the table has a version behind `version`; `None`: whether there is a table. Does not read it, so the answer
+    /// is no as well when the log's beginning behind `version` was deleted meanwhile.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn has_newer(
+        &self,
+        org: &OrgId,
+        table: &TableName,
+        version: Option<u64>,
+    ) -> Result<bool> {
+        let log = StorePath::from(format!("{org}/{table}/_delta_log"));
+        let Some(version) = version else {
+            return Ok(self.store.list(Some(&log)).next().await.is_some());
+        };
+        let next = log.join(format!("{:020}.json", version + 1));
+        match self.store.head(&next).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
     /// Makes the table with its first data files in one commit, or replaces the existing table's schema and files.
     ///
     /// # Errors
@@ -243,13 +267,23 @@ pub async fn commit(table: &mut DeltaTable, adds: Vec<Add>, removes: Vec<Remove>
         partition_by: None,
         predicate: None,
     };
+    commit_as(operation, table, adds, removes).await
+}
+
+/// The same for another operation than a write; readers of the log are told its name.
+pub async fn commit_as(
+    operation: DeltaOperation,
+    table: &mut DeltaTable,
+    adds: Vec<Add>,
+    removes: Vec<Remove>,
+) -> Result<()> {
     let actions = removes
         .into_iter()
         .map(Action::Remove)
         .chain(adds.into_iter().map(Action::Add))
         .collect();
     let snapshot = table.snapshot().map_err(unavailable)?;
-    let finished = CommitBuilder::from(CommitProperties::default().with_max_retries(0))
+    let finished = CommitBuilder::from(commit_properties())
         .with_actions(actions)
         .build(
             Some(snapshot as &dyn TableReference),
@@ -260,6 +294,13 @@ pub async fn commit(table: &mut DeltaTable, adds: Vec<Add>, removes: Vec<Remove>
         .map_err(commit_failed)?;
     table.state = Some(finished.snapshot());
     Ok(())
+}
+
+/// No retries, and no look at the whole log for what may be deleted: `clean` does that now and then.
+fn commit_properties() -> CommitProperties {
+    CommitProperties::default()
+        .with_max_retries(0)
+        .with_cleanup_expired_logs(Some(false))
 }
 
 /// The paths of all data files of `table`, as actions that remove them.
@@ -275,8 +316,7 @@ pub async fn remove_all(table: &DeltaTable) -> Result<Vec<Remove>> {
 
 /// Deletes data files that no commit names, so that nobody can see them; one that stays takes room, nothing else.
 ///
-/// Not for files of a commit that failed for another reason than a `Conflict`: it may be in the log all the same (the
-/// sync of its file or the checkpoint behind it failed), and then these files are the table's.
+/// Not for files of a commit that was tried: see [`discard_uncommitted`].
 pub(crate) async fn discard(store: &dyn ObjectStore, files: &[Add]) {
     for file in files {
         if let Err(error) = store.delete(&StorePath::from(file.path.as_str())).await {
@@ -285,6 +325,29 @@ pub(crate) async fn discard(store: &dyn ObjectStore, files: &[Add]) {
                 "a data file without a commit is left over"
             );
         }
+    }
+}
+
+/// Deletes the data files of a commit that failed, where it is certain that the table does not name them: after a
+/// `Conflict`, and after `StorageFull` when the table, read again, does not (the disk may have filled up behind the
+/// commit's file: at its sync, or at a checkpoint). After any other error they stay, for the commit may be there.
+pub(crate) async fn discard_uncommitted(
+    lake: &Lake,
+    org: &OrgId,
+    table: &TableName,
+    error: &Error,
+    files: &[Add],
+) {
+    let certain = match error.kind() {
+        Kind::Conflict => true,
+        Kind::StorageFull => match lake.open(org, table).await {
+            Ok(Some(table)) => !files.iter().any(|file| names(&table, &file.path)),
+            _ => false,
+        },
+        _ => false,
+    };
+    if certain && let Ok(store) = lake.table_store(org, table) {
+        discard(&store, files).await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! The data files of one organization's `prompt_logs` table, as writers and readers of logs need them.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchS
 use parquet::errors::ParquetError;
 use rules::{Error, LogKey, Result};
 
-use super::record::Record;
+use super::record::{Prompt, Record};
 use crate::lake::prompt_log_table::{CREATED_AT, HISTORY, LABELS, LOG_KEY, SYSTEM};
 use crate::lake::{Group, LogFooter, ObjectReader, unavailable};
 
@@ -27,13 +28,26 @@ const BATCH_ROWS_MAX: usize = 1024;
 
 /// The action that removes `file` from the table.
 pub(super) fn removal(table: &DeltaTable, file: &LogFile) -> Result<Remove> {
+    removals(table, &HashSet::from([file.path.as_str()]), true)?
+        .and_then(|mut removes| removes.pop())
+        .ok_or_else(|| Error::internal("a data file is not in its own table"))
+}
+
+/// The actions that remove the files at these paths, or `None` when one of them is not in the table. Without
+/// `data_change` their rows stay in the table, in other files of the same commit.
+pub(super) fn removals(
+    table: &DeltaTable,
+    paths: &HashSet<&str>,
+    data_change: bool,
+) -> Result<Option<Vec<Remove>>> {
     let snapshot = table.snapshot().map_err(unavailable)?;
-    let view = snapshot
+    let removes: Vec<Remove> = snapshot
         .log_data()
         .iter()
-        .find(|view| view.path() == file.path);
-    view.map(|view| view.remove_action(true))
-        .ok_or_else(|| Error::internal("a data file is not in its own table"))
+        .filter(|view| paths.contains(view.path().as_ref()))
+        .map(|view| view.remove_action(data_change))
+        .collect();
+    Ok((removes.len() == paths.len()).then_some(removes))
 }
 
 /// A file whose footer has been read.
@@ -88,6 +102,13 @@ impl OpenFile {
             .with_row_groups(vec![group.index])
             .with_row_selection(selection)
             .build()
+    }
+
+    /// The most bytes one of its row groups takes when it is decoded, roughly.
+    pub(super) fn row_group_bytes(&self) -> u64 {
+        let groups = self.footer.metadata.metadata().row_groups().iter();
+        let bytes = groups.map(|group| u64::try_from(group.total_byte_size()).unwrap_or(0));
+        bytes.max().unwrap_or(0)
     }
 
     /// All rows of some row groups.
@@ -157,6 +178,16 @@ pub(super) fn record(batch: &RecordBatch, row: usize) -> Result<Record> {
     let system = batch
         .column_by_name(SYSTEM)
         .and_then(|column| prompt(column, row).map(Arc::from));
+    record_with(batch, row, system, history)
+}
+
+/// The same with prompts that the caller has read.
+pub(super) fn record_with(
+    batch: &RecordBatch,
+    row: usize,
+    system: Option<Prompt>,
+    history: Option<Vec<Prompt>>,
+) -> Result<Record> {
     let key = text(batch, LOG_KEY, row).unwrap_or_default();
     Ok(Record {
         log_key: LogKey::parse(&key)

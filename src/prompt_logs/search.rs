@@ -259,7 +259,7 @@ impl Search<'_> {
             .file
             .day
             .map(|day| day.and_time(NaiveTime::MIN).and_utc());
-        let instant = self.file.instants.map(|(earliest, _)| earliest).or(day);
+        let instant = self.file.oldest.or(day);
         self.found.candidates.push(Candidate {
             key: key.to_owned(),
             created_at: instant.unwrap_or(DateTime::UNIX_EPOCH),

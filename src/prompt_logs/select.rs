@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use object_store::ObjectStore;
 use rules::{Caller, Denial, OrgId, RequiredPermission, Result, prefix_end};
 
@@ -202,6 +202,7 @@ struct Plan {
 impl Plan {
     fn new(table: &LogTable, query: Query<'_>, now: DateTime<Utc>) -> Self {
         let oldest = now
+            .trunc_subsecs(6)
             .checked_sub_signed(query.age_max)
             .unwrap_or(DateTime::<Utc>::MIN_UTC);
         let after = query.after.map(str::to_owned);
@@ -212,7 +213,7 @@ impl Plan {
         let until = prefix_end(query.prefix);
         let young = |file: &LogFile| {
             file.day.is_none_or(|day| day >= oldest.date_naive())
-                && file.instants.is_none_or(|(_, latest)| latest >= oldest)
+                && file.newest.is_none_or(|newest| newest >= oldest)
         };
         let files = table.files.iter();
         let files = files

@@ -11,7 +11,7 @@ use rules::{Caller, Error, Grant, Kind, OrgId, Result, Role, RoleName, UserId};
 use tempfile::TempDir;
 
 use super::access::{Access, LookUp};
-use super::{Record, archive, ingest, select};
+use super::{KeyIndex, Record, archive, ingest, select};
 use crate::lake::Lake;
 use crate::lake::faults::{Fault, Faulty};
 
@@ -62,7 +62,9 @@ async fn written() -> (TempDir, Lake) {
         };
         let first = usize::try_from(day).unwrap() * LOGS / 3;
         let records = (first..first + LOGS / 3).map(record).collect();
-        ingest::write(&lake, &org(), records, now()).await.unwrap();
+        let keys = KeyIndex::default();
+        let written = ingest::write(&lake, &keys, &org(), records, now()).await;
+        written.unwrap();
     }
     (folder, lake)
 }

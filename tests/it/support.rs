@@ -135,6 +135,15 @@ impl Data {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// Imports prompt logs of any age, none of which may be there already.
+    #[track_caller]
+    pub(crate) fn force_logs(&self, org: &str, logs: &[Value]) {
+        let file = self.write(&format!("{org}-forced.ndjson"), ndjson(logs));
+        let file = file.to_str().unwrap();
+        let printed = self.ok(["prompt-logs", "import", org, file, "--force"]);
+        assert_eq!(printed["written"], logs.len());
+    }
+
     /// Imports lines from standard input with `--json`, good or bad ones.
     pub(crate) fn import_lines(&self, org: &str, lines: &str, env: &[(&str, &str)]) -> Output {
         let mut child = self
@@ -565,6 +574,18 @@ fn stat(pid: u32) -> Option<(char, u32)> {
     // The name, in parentheses, may hold anything.
     let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace();
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+/// A line of `/proc/PID/status`, in bytes.
+pub(crate) fn memory(pid: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        * 1024
 }
 
 /// A prompt log of this moment.
