@@ -11,6 +11,7 @@
 mod cli;
 mod demo;
 mod errors;
+mod otlp;
 mod process;
 mod prompt_logs;
 mod readers;
