@@ -114,8 +114,11 @@ async fn what_real_emitters_send_can_be_downloaded_and_queried() {
         let answer = server.logs(&token, ORG, &format!("{service}/")).await;
         let entries = answer.entries();
         assert_eq!(entries.len(), 6, "{service}: {:?}", answer.names());
-        for (turn, prompts) in [1, 3, 5].into_iter().enumerate() {
-            let [(_, system), (_, history)] = &entries[2 * turn..2 * turn + 2] else {
+        let mut logs: Vec<&[(String, Vec<u8>)]> = entries.chunks(2).collect();
+        // Where an emitter names no conversation, keys are ordered by trace ids, which are random.
+        logs.sort_by_key(|log| log[1].1.len());
+        for (log, prompts) in logs.into_iter().zip([1, 3, 5]) {
+            let [(_, system), (_, history)] = log else {
                 panic!("two entries a log");
             };
             assert_eq!(String::from_utf8_lossy(system), SYSTEM, "{service}");
@@ -178,7 +181,7 @@ async fn a_span_that_cannot_be_taken_is_rejected_alone() {
     let partial = &answer.json()["partialSuccess"];
     assert_eq!(partial["rejectedSpans"], "3");
     let message = partial["errorMessage"].as_str().unwrap();
-    for reason in ["the segment ..", "deeper than 64", "retention"] {
+    for reason in ["the segment ..", "deeper than 64", "no longer kept"] {
         assert!(
             message.contains(reason),
             "{message:?} does not say {reason:?}"
@@ -230,10 +233,6 @@ async fn refusals_speak_the_language_of_the_request() {
     let message = answer.json()["message"].as_str().unwrap().to_owned();
     assert!(message.contains("no OTLP request in JSON"), "{message}");
 
-    let binary = post(&server, &token, TRACES, "\n\u{5}a");
-    let answer = Answer::of(binary.header("content-type", "application/x-protobuf")).await;
-    // Two types are none.
-    assert_eq!(answer.status, 400, "{}", answer.text());
     let binary = server.request(Method::POST, TRACES).bearer_auth(&token);
     let binary = binary.header("content-type", "application/x-protobuf");
     let answer = Answer::of(binary.body("\n\u{5}a")).await;
@@ -251,15 +250,16 @@ async fn refusals_speak_the_language_of_the_request() {
     assert_eq!((answer.status, &answer.json()["code"]), (413, &json!(3)));
     let answer = Answer::of(post(&server, "none", TRACES, "{}")).await;
     assert_eq!((answer.status, &answer.json()["code"]), (401, &json!(16)));
-    for user in [USER, ADMINISTRATOR] {
-        let token = server.token(ORG, user);
-        let answer = Answer::of(post(&server, &token, TRACES, "{}")).await;
-        let may = user == ADMINISTRATOR && answer.status == 200;
-        assert!(
-            may || (answer.status, &answer.json()["code"]) == (403, &json!(7)),
-            "{user}"
-        );
-    }
+    let lesser = server.token(ORG, USER);
+    let answer = Answer::of(post(&server, &lesser, TRACES, "{}")).await;
+    assert_eq!((answer.status, &answer.json()["code"]), (403, &json!(7)));
+    exported(post(
+        &server,
+        &server.token(ORG, ADMINISTRATOR),
+        TRACES,
+        "{}",
+    ))
+    .await;
     let untyped = server.request(Method::POST, TRACES).bearer_auth(&token);
     let answer = Answer::of(untyped.body("{}")).await;
     assert_eq!(answer.violations().len(), 1);
