@@ -3,7 +3,9 @@
 mod damage;
 mod import;
 mod keeping;
+mod permissions;
 mod transfer;
+mod unreadable;
 
 use std::collections::BTreeSet;
 
