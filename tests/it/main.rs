@@ -9,12 +9,16 @@
 )]
 
 mod cli;
+mod crash;
 mod demo;
+mod durability;
 mod errors;
+mod full_disk;
 mod process;
 mod prompt_logs;
 mod readers;
 mod real_input;
+mod round_trip;
 mod sign_in;
 mod sql_hostile;
 mod sql_query;
