@@ -131,7 +131,7 @@ def instrument(emitter, protocol):
     if emitter == "traceloop":
         from traceloop.sdk import Traceloop
 
-        Traceloop.init(app_name="airline", processor=watched(BatchSpanProcessor, spans))
+        Traceloop.init(app_name=os.environ["OTEL_SERVICE_NAME"], processor=watched(BatchSpanProcessor, spans))
         traces = trace.get_tracer_provider()
         traces.add_span_processor(labels())
         return [traces]

@@ -62,7 +62,8 @@ pub struct Rejected {
 }
 
 impl Rejected {
-    fn add(&mut self, count: usize, reason: Reason) {
+    /// Counts rejections for one reason.
+    pub fn add(&mut self, count: usize, reason: Reason) {
         self.count += count;
         if count > 0 && self.reasons.len() < REASONS_MAX && !self.reasons.contains(&reason) {
             self.reasons.push(reason);
