@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use reqwest::Method;
@@ -24,6 +24,8 @@ use crate::support::{Answer, Data, SUPER_ADMINISTRATOR, Server, log, ndjson};
 const WRITERS: u64 = 4;
 /// How many rounds back a writer replaces and repeats logs; all of them are looked at after each kill.
 const ROUNDS_BACK: u64 = 3;
+/// How long writers write at most before the server is killed.
+const ROUND_MAX: Duration = Duration::from_secs(4);
 const PATH: &str = "/v1/acme/admin/prompt_logs/";
 
 /// Pseudo-random choices.
@@ -111,7 +113,10 @@ impl Writer {
                 .http
                 .request(Method::POST, format!("{}{PATH}", server.base_url));
             match request.bearer_auth(&server.token).body(body).send().await {
-                Ok(answer) if answer.status() == 200 => remember(&mut self.acknowledged, &batch),
+                Ok(answer) if answer.status() == 200 => {
+                    remember(&mut self.acknowledged, &batch);
+                    server.acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
                 Ok(answer) => panic!("{}: {}", answer.status(), answer.text().await.unwrap()),
                 Err(_) => return batch,
             }
@@ -125,6 +130,8 @@ struct Connection {
     http: reqwest::Client,
     base_url: String,
     token: String,
+    /// Requests of all writers.
+    acknowledged: Arc<AtomicU64>,
 }
 
 fn remember(logs: &mut BTreeMap<String, Value>, batch: &[Value]) {
@@ -250,6 +257,10 @@ async fn check(
 /// Each key has one row, and there are as many as there must be.
 async fn check_count(server: &Server, token: &str, writers: &[Writer]) {
     let logs: usize = writers.iter().map(|writer| writer.acknowledged.len()).sum();
+    // The first write makes the table, and may not have got so far.
+    if logs == 0 {
+        return;
+    }
     let sql = "SELECT count(*), count(DISTINCT log_key) FROM prompt_logs WHERE log_key < 's' AND log_key >= 'r'";
     assert_eq!(server.rows(token, ORG, sql).await, json!([[logs, logs]]));
 }
@@ -279,6 +290,7 @@ async fn round(
         http: reqwest::Client::builder().no_proxy().build().unwrap(),
         base_url: server.base_url.clone(),
         token: server.token(ORG, SUPER_ADMINISTRATOR),
+        acknowledged: Arc::default(),
     };
     let stop = Arc::new(AtomicBool::new(false));
     let (data, stopped, operator) = (
@@ -297,7 +309,13 @@ async fn round(
             })
         })
         .collect();
-    tokio::time::sleep(Duration::from_millis(chance.below(2_500))).await;
+    // Some writes in, so that a slow machine does not only kill idle servers, and then at any moment.
+    let writes = chance.below(60);
+    let deadline = Instant::now() + ROUND_MAX;
+    while connection.acknowledged.load(Ordering::Relaxed) < writes && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(chance.below(40))).await;
     server.signal(Signal::KILL);
     server.wait();
     let mut unanswered = Vec::new();

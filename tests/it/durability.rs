@@ -106,7 +106,7 @@ fn check(events: &[Event], data: &Path) {
     // A new folder is on disk when the one it stands in is.
     for (at, event) in events.iter().enumerate() {
         if let Event::Made(made) = event
-            && made.starts_with(data)
+            && made.starts_with(data.join("lake"))
         {
             next(events, at, &folder(made));
         }
