@@ -33,7 +33,7 @@ fn a_log_that_is_too_old_is_refused_with_the_reason_unless_forced() {
     let said = stderr(&output);
     let reason = said.lines().find(|line| line.starts_with("line 1: "));
     assert!(
-        reason.is_some_and(|reason| reason.contains("is past the organization's retention")),
+        reason.is_some_and(|reason| reason.contains("are no longer kept")),
         "{said}"
     );
     assert_eq!(list(&data, ""), ["young/1", "young/2"]);

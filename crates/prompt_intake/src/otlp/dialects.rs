@@ -191,7 +191,7 @@ pub(super) fn of_details(event: &Event<'_>) -> Result<Found, Reason> {
     };
     let places = [Some(&event.attributes), in_body];
     let places = places.into_iter().flatten();
-    let found = first(places.map(|fields| current(fields)))?;
+    let found = first(places.map(current))?;
     Ok(Found {
         dialect: DETAILS,
         ..found

@@ -27,7 +27,7 @@ use dialects::{DETAILS, Found, message_role};
 use drafts::Source;
 use message::Message;
 use model::{Group, Item};
-use value::Fields;
+use value::{Fields, Value};
 
 /// The most prompts of one request; emitters send some hundred spans at once.
 const DRAFTS_MAX: usize = 10_000;
@@ -190,7 +190,15 @@ pub fn traces(
     Ok(export)
 }
 
-/// Log records of one span that hold one message each.
+/// Log records that hold one message each, by trace and span.
+#[derive(Default)]
+struct Gathered<'a> {
+    by_span: BTreeMap<(String, String), Messages<'a>>,
+    /// Those resources whose records are here.
+    resources: BTreeMap<usize, Fields<'a>>,
+}
+
+/// The messages of one span.
 struct Messages<'a> {
     /// Number of the resource, and what the earliest record says beside its message.
     resource: usize,
@@ -211,43 +219,16 @@ const MESSAGE_ATTRIBUTES_MAX: usize = 256;
 /// The request as a whole cannot be decoded.
 pub fn logs(request: &[u8], encoding: Encoding, template: &KeyTemplate) -> Result<Export, Reason> {
     let mut export = Export::default();
-    let mut by_span: BTreeMap<(String, String), Messages<'_>> = BTreeMap::new();
-    let mut resources: BTreeMap<usize, Fields<'_>> = BTreeMap::new();
+    let mut gathered = Gathered::default();
     let (drafts, ignored) = (&mut export.drafts, &mut export.ignored);
     each(
         request,
         encoding,
         Signal::Logs,
         &mut export.rejected,
-        |mut record, number, resource| {
+        |record, number, resource| {
             if message_role(record.event.event_name()).is_some() {
-                let messages = dialects::of_events(&[&record.event])?.messages;
-                let id = span_of_message(&record)?;
-                if by_span.len() == DRAFTS_MAX && !by_span.contains_key(&id) {
-                    return Err(too_many());
-                }
-                resources.entry(number).or_insert_with(|| resource.clone());
-                let time = record.event.time;
-                let messages = messages.into_iter().map(|message| (time, message));
-                record.event.body = value::Value::Null;
-                match by_span.entry(id) {
-                    Entry::Vacant(entry) => {
-                        let messages = messages.collect();
-                        entry.insert(Messages {
-                            resource: number,
-                            first: record,
-                            messages,
-                        });
-                    }
-                    Entry::Occupied(mut entry) => {
-                        let known = entry.get_mut();
-                        known.messages.extend(messages);
-                        if time < known.first.event.time {
-                            known.first = record;
-                        }
-                    }
-                }
-                return Ok(());
+                return gathered.take(record, number, resource);
             }
             let found = match record.event.event_name() {
                 DETAILS => dialects::of_details(&record.event)?,
@@ -270,17 +251,7 @@ pub fn logs(request: &[u8], encoding: Encoding, template: &KeyTemplate) -> Resul
             Ok(())
         },
     )?;
-    let mut prompts: Vec<Messages<'_>> = by_span.into_values().collect();
-    // In the order of their first messages; what begins at the same time stays in the order of trace and span.
-    prompts.sort_by_key(|messages| messages.first.event.time);
-    for messages in prompts {
-        let count = messages.messages.len();
-        let resource = resources.get(&messages.resource);
-        match messages.draft(resource.unwrap_or(&Fields::new()), template) {
-            Ok(draft) => export.drafts.push(draft),
-            Err(reason) => export.rejected.add(count, reason),
-        }
-    }
+    gathered.finish(&mut export, template);
     Ok(export)
 }
 
@@ -297,6 +268,57 @@ fn span_of_message(record: &Item<'_>) -> Result<(String, String), Reason> {
         )));
     }
     Ok((record.trace_id.clone(), record.span_id.clone()))
+}
+
+impl<'a> Gathered<'a> {
+    fn take(
+        &mut self,
+        mut record: Item<'a>,
+        number: usize,
+        resource: &Fields<'a>,
+    ) -> Result<(), Reason> {
+        let messages = dialects::of_events(&[&record.event])?.messages;
+        let id = span_of_message(&record)?;
+        if self.by_span.len() == DRAFTS_MAX && !self.by_span.contains_key(&id) {
+            return Err(too_many());
+        }
+        let resources = self.resources.entry(number);
+        resources.or_insert_with(|| resource.clone());
+        let time = record.event.time;
+        let messages = messages.into_iter().map(|message| (time, message));
+        record.event.body = Value::Null;
+        match self.by_span.entry(id) {
+            Entry::Vacant(entry) => {
+                entry.insert(Messages {
+                    resource: number,
+                    first: record,
+                    messages: messages.collect(),
+                });
+            }
+            Entry::Occupied(mut entry) => {
+                let known = entry.get_mut();
+                known.messages.extend(messages);
+                if time < known.first.event.time {
+                    known.first = record;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the prompts in the order of their first messages; what begins at the same time, by trace and span.
+    fn finish(self, export: &mut Export, template: &KeyTemplate) {
+        let mut prompts: Vec<Messages<'_>> = self.by_span.into_values().collect();
+        prompts.sort_by_key(|messages| messages.first.event.time);
+        for messages in prompts {
+            let count = messages.messages.len();
+            let resource = self.resources.get(&messages.resource);
+            match messages.draft(resource.unwrap_or(&Fields::new()), template) {
+                Ok(draft) => export.drafts.push(draft),
+                Err(reason) => export.rejected.add(count, reason),
+            }
+        }
+    }
 }
 
 impl Messages<'_> {
