@@ -14,6 +14,7 @@
 
 mod archive;
 mod crc;
+pub mod deflate;
 mod names;
 mod piece;
 #[cfg(test)]
