@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::serve::ListenerExt;
 use rules::{Error, Result};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -17,6 +17,8 @@ use crate::guard::RateLimits;
 use crate::http;
 use crate::identity::Identity;
 use crate::lake::Lake;
+use crate::prompt_logs::keeping::Keeper;
+use crate::prompt_logs::{Room, Writers};
 
 /// Everything a request needs.
 #[derive(Debug)]
@@ -28,6 +30,9 @@ pub struct App {
     pub lake: Lake,
     pub queries: Arc<Pool>,
     pub rate_limits: RateLimits,
+    pub writers: Writers,
+    /// Memory for prompt logs that are being sent.
+    pub room: Room,
 }
 
 impl App {
@@ -55,6 +60,8 @@ impl App {
             spill_bytes: config.limits.sql_spill_bytes,
         })?;
         let rate_limits = RateLimits::new(&config.limits);
+        let writers = Writers::new(lake.clone(), clock.clone());
+        let room = Room::new(config.limits.write_memory_bytes);
         Ok(Arc::new(Self {
             config,
             clock,
@@ -63,6 +70,8 @@ impl App {
             lake,
             queries,
             rate_limits,
+            writers,
+            room,
         }))
     }
 
@@ -76,6 +85,8 @@ impl App {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<()> {
         let grace = Duration::from_secs(self.config.server.shutdown_seconds);
+        let (stop_keeping, stopped_keeping) = watch::channel(false);
+        let keeper = tokio::spawn(self.keeper().run(stopped_keeping));
         let router = http::router(self);
         // Answers are small and written in pieces; waiting to fill a packet would hold each one up.
         let listener = listener.tap_io(|connection| {
@@ -90,6 +101,7 @@ impl App {
         let served = axum::serve(listener, router).with_graceful_shutdown(async move {
             stop.await;
             tracing::info!("stopping: no new requests; those under way may finish");
+            let _ = stop_keeping.send(true);
             let _ = stopping.send(());
         });
         let too_late = async {
@@ -99,12 +111,30 @@ impl App {
             }
             tokio::time::sleep(grace).await;
         };
-        tokio::select! {
+        let result = tokio::select! {
             result = served => result.map_err(|error| Error::internal("the server failed").because(error)),
             () = too_late => {
                 tracing::warn!("requests were still under way after {} s; they are cut off", grace.as_secs());
                 Ok(())
             }
+        };
+        // It ends soon after it was told to: a merge is given up, which is safe at any point.
+        if let Err(error) = keeper.await {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the keeping of prompt logs ended early"
+            );
         }
+        result
+    }
+
+    fn keeper(&self) -> Keeper {
+        Keeper::new(
+            self.lake.clone(),
+            self.directory.clone(),
+            self.clock.clone(),
+            self.config.keeping.clone(),
+            self.config.retention.clone(),
+        )
     }
 }

@@ -23,6 +23,9 @@ const MIB: usize = 1024 * KIB;
 /// Of memory and disk, which are counted in `u64` whatever the machine.
 const GIB: u64 = 1024 * 1024 * 1024;
 
+/// Days that prompt logs may be kept.
+pub const RETENTION_DAYS: RangeInclusive<u32> = 1..=36_500;
+
 /// One line of the table of settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
@@ -108,6 +111,14 @@ section! {
             "SQL queries, per minute and user.";
         request_body_bytes: usize = 2 * MIB, (KIB..=1024 * MIB),
             "Bytes of a JSON request body.";
+        write_body_bytes: u64 = 128 * MIB as u64, (KIB as u64..=GIB),
+            "Bytes of one request that writes prompt logs, as they come over the wire.";
+        write_inflated_bytes: u64 = 256 * MIB as u64, (KIB as u64..=4 * GIB),
+            "Bytes of one request that writes prompt logs, decompressed.";
+        write_ratio: u32 = 200, (1..=10_000),
+            "How many times larger a request that writes prompt logs may become when it is decompressed.";
+        write_memory_bytes: u64 = 512 * MIB as u64, (64 * MIB as u64..=1024 * GIB),
+            "Bytes of text that all requests that write prompt logs may hold together; more are asked to come later.";
         archive_logs: usize = 1000, (1..=100_000),
             "Prompt logs in one downloaded archive.";
         download_idle_seconds: u64 = 60, (1..=3600),
@@ -130,8 +141,20 @@ section! {
 section! {
     /// How long data is kept.
     Retention in "retention." {
-        days: u32 = 30, (1..=36_500),
-            "Days a prompt log is kept and shown after it was produced.";
+        days: u32 = 30, (RETENTION_DAYS),
+            "Days a prompt log is kept and shown after it was produced, unless its organization has its own.";
+    }
+}
+
+section! {
+    /// The work on stored data that goes on in the background.
+    Keeping in "keeping." {
+        compact_seconds: u64 = 1, (0..=86_400),
+            "Seconds between two looks for small files to merge; 0 turns merging off.";
+        expire_seconds: u64 = 600, (1..=86_400),
+            "Seconds between two rounds that drop expired days and delete files nobody can need any more.";
+        unused_seconds: u32 = 3600, (60..=2_592_000),
+            "Seconds a file that is no longer part of a table stays, for downloads and queries that began before; longer ones may miss it.";
     }
 }
 
@@ -155,6 +178,7 @@ pub struct Config {
     pub logs: Logs,
     pub limits: Limits,
     pub retention: Retention,
+    pub keeping: Keeping,
     pub identity: Identity,
 }
 
@@ -174,6 +198,7 @@ impl Default for Config {
             logs: Logs::default(),
             limits: Limits::default(),
             retention: Retention::default(),
+            keeping: Keeping::default(),
             identity: Identity::default(),
         }
     }
@@ -246,6 +271,7 @@ impl Config {
         self.logs.check_ranges()?;
         self.limits.check_ranges()?;
         self.retention.check_ranges()?;
+        self.keeping.check_ranges()?;
         self.identity.check_ranges()?;
         check_level(&self.logs.level)?;
         check_issuer(&self.identity.issuer)
@@ -264,6 +290,7 @@ fn rows() -> Vec<Row> {
     rows.extend(Logs::rows());
     rows.extend(Limits::rows());
     rows.extend(Retention::rows());
+    rows.extend(Keeping::rows());
     rows.extend(Identity::rows());
     rows
 }

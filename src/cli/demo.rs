@@ -19,7 +19,7 @@ use super::progress::Progress;
 use super::prompt_logs::Import;
 use super::serve::{serve, start_logging};
 use super::{Context, table};
-use crate::directory::{Directory, NewUser};
+use crate::directory::{Directory, NewUser, Organization};
 use crate::identity::Identity;
 use crate::lake::Lake;
 use crate::lake::append::Target;
@@ -115,9 +115,14 @@ async fn open(context: &Context) -> Result<Directory> {
 
 async fn make_organization(directory: &Directory, org: &OrgId, now: DateTime<Utc>) -> Result<()> {
     if directory.organization(org).await?.is_none() {
-        directory
-            .create_organization(org, "Demo", &ClusterName::parse("default")?, now)
-            .await?;
+        let demo = Organization {
+            org_id: org.clone(),
+            name: "Demo".to_owned(),
+            cluster: ClusterName::parse("default")?,
+            created_at: now,
+            retention_days: None,
+        };
+        directory.create_organization(&demo).await?;
     }
     for (user, role) in USERS {
         let user_id = UserId::parse(user)?;

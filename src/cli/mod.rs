@@ -8,6 +8,7 @@
 mod api_key;
 mod client;
 mod demo;
+mod keeping;
 mod org;
 mod progress;
 mod prompt_logs;
@@ -27,7 +28,7 @@ use rules::{Error, OrgId, Result};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::directory::Directory;
+use crate::directory::Organization;
 use crate::engine::worker;
 
 /// The Admin API of the Amigo agent platform, self-hosted: prompt logs and SQL over your own data
@@ -146,13 +147,12 @@ fn run(command: Command, config: Option<PathBuf>, data: Option<PathBuf>, json: b
     })
 }
 
-/// Opens the directory and checks that the organization is in it.
-async fn known_organization(context: &Context, org: &OrgId) -> Result<Directory> {
+/// The organization, which must be in the directory.
+async fn known_organization(context: &Context, org: &OrgId) -> Result<Organization> {
     let directory = org::open_directory(context).await?;
-    if directory.organization(org).await?.is_none() {
-        return Err(Error::not_found(format!(
+    directory.organization(org).await?.ok_or_else(|| {
+        Error::not_found(format!(
             "there is no organization {org}; create it first: amigo-admin org create {org}"
-        )));
-    }
-    Ok(directory)
+        ))
+    })
 }

@@ -1,4 +1,4 @@
-//! `amigo-admin org`: makes and lists organizations.
+//! `amigo-admin org`: makes and lists organizations, and says how long their prompt logs are kept.
 //!
 //! Here too: how lists are laid out and how operator commands open the directory, which `user` and the key commands
 //! share.
@@ -8,10 +8,11 @@ use clap::Subcommand;
 use rules::{ClusterName, OrgId, Result};
 use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, known_organization};
+use crate::config::RETENTION_DAYS;
 use crate::directory::{Directory, Organization};
 
-/// Make and list organizations
+/// Make and list organizations, set how long their prompt logs are kept
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -31,44 +32,102 @@ enum Command {
         /// The database cluster it lives on, which requests may name
         #[arg(long, value_name = "NAME", default_value = "default", value_parser = ClusterName::parse)]
         cluster: ClusterName,
+        /// Days its prompt logs are kept [default: the setting retention.days]
+        #[arg(long, value_name = "N", value_parser = days_kept)]
+        retention_days: Option<u32>,
+    },
+    /// Print or set how many days an organization's prompt logs are kept
+    ///
+    /// Takes effect with the next request. What is older is dropped in the background; raising the days does not bring
+    /// it back.
+    Retention {
+        /// The organization
+        #[arg(value_name = "ORG", value_parser = OrgId::parse)]
+        org_id: OrgId,
+        /// A number of days, or default: as the setting retention.days says
+        #[arg(value_name = "DAYS|default", value_parser = Kept::parse)]
+        days: Option<Kept>,
     },
     /// List all organizations
     List,
 }
 
-/// Runs `org create` or `org list`. `org create` is the one operator command that makes a data directory.
+/// How long prompt logs are to be kept.
+#[derive(Debug, Clone, Copy)]
+enum Kept {
+    Days(u32),
+    Default,
+}
+
+impl Kept {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "default" => Ok(Self::Default),
+            text => days_kept(text).map(Self::Days),
+        }
+    }
+}
+
+fn days_kept(text: &str) -> Result<u32, String> {
+    let (least, most) = (RETENTION_DAYS.start(), RETENTION_DAYS.end());
+    let days = text
+        .parse()
+        .ok()
+        .filter(|days| RETENTION_DAYS.contains(days));
+    days.ok_or_else(|| format!("give {least} to {most} days"))
+}
+
+/// Runs a command about organizations. `org create` is the one operator command that makes a data directory.
 pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
     match args.command {
         Command::Create {
             org_id,
             name,
             cluster,
-        } => create(&org_id, name.as_deref(), &cluster, context).await,
+            retention_days,
+        } => {
+            let organization = Organization {
+                name: name.unwrap_or_else(|| org_id.to_string()),
+                org_id,
+                cluster,
+                created_at: context.clock.now(),
+                retention_days,
+            };
+            create(&organization, context).await
+        }
+        Command::Retention { org_id, days } => retention(&org_id, days, context).await,
         Command::List => list(context).await,
     }
 }
 
-async fn create(
-    org_id: &OrgId,
-    name: Option<&str>,
-    cluster: &ClusterName,
-    context: &Context,
-) -> Result<()> {
+async fn create(organization: &Organization, context: &Context) -> Result<()> {
     let directory = Directory::open(&context.config.directory_file()).await?;
-    let organization = Organization {
-        org_id: org_id.clone(),
-        name: name.unwrap_or(org_id.as_str()).to_owned(),
-        cluster: cluster.clone(),
-        created_at: context.clock.now(),
-    };
-    directory
-        .create_organization(org_id, &organization.name, cluster, organization.created_at)
-        .await?;
-    context.print(|| org_id.to_string(), as_json(&organization));
+    directory.create_organization(organization).await?;
+    let org_id = &organization.org_id;
+    context.print(|| org_id.to_string(), as_json(organization));
     eprintln!(
         "created organization {org_id}; next: amigo-admin user create {org_id} USER_ID --role {}",
         rules::DEFAULT_ADMINISTRATOR_ROLE
     );
+    Ok(())
+}
+
+async fn retention(org_id: &OrgId, days: Option<Kept>, context: &Context) -> Result<()> {
+    let directory = open_directory(context).await?;
+    match days {
+        Some(Kept::Days(days)) => directory.set_retention(org_id, Some(days)).await?,
+        Some(Kept::Default) => directory.set_retention(org_id, None).await?,
+        None => {}
+    }
+    let organization = known_organization(context, org_id).await?;
+    let own = organization.retention_days;
+    let days = organization.retention_days_or(context.config.retention.days);
+    let human = || match own {
+        Some(days) => format!("{days} days"),
+        None => format!("{days} days, as the setting retention.days says"),
+    };
+    let value = json!({"org_id": org_id, "retention_days": own, "days": days});
+    context.print(human, value);
     Ok(())
 }
 
@@ -80,14 +139,22 @@ async fn list(context: &Context) -> Result<()> {
                 organization.org_id.to_string(),
                 organization.name.clone(),
                 organization.cluster.to_string(),
+                kept(organization),
                 iso(organization.created_at),
             ]
         });
-        aligned(["ORG", "NAME", "CLUSTER", "CREATED"], rows)
+        aligned(["ORG", "NAME", "CLUSTER", "KEPT", "CREATED"], rows)
     };
     let all: Vec<Value> = organizations.iter().map(as_json).collect();
     context.print(human, json!({ "organizations": all }));
     Ok(())
+}
+
+fn kept(organization: &Organization) -> String {
+    match organization.retention_days {
+        Some(days) => format!("{days} days"),
+        None => "default".to_owned(),
+    }
 }
 
 fn as_json(organization: &Organization) -> Value {
@@ -96,6 +163,7 @@ fn as_json(organization: &Organization) -> Value {
         "name": organization.name,
         "cluster": organization.cluster,
         "created_at": iso(organization.created_at),
+        "retention_days": organization.retention_days,
     })
 }
 

@@ -1,19 +1,20 @@
-//! `amigo-admin prompt-logs`: import and list on the data directory, download over HTTP.
+//! `amigo-admin prompt-logs`: import and list on the data directory, download over HTTP; `keeping.rs` has the rest.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use chrono::TimeDelta;
 use clap::Subcommand;
 use rules::{Error, LogKey, OrgId, Result};
 use serde_json::json;
 
 use super::org::{aligned, iso};
 use super::progress::Progress;
-use super::{Context, client, known_organization};
-use crate::lake::Lake;
-use crate::prompt_logs::{Chunk, Record, Written, ingest, list_keys};
+use super::{Context, client, keeping, known_organization};
+use crate::lake::{Lake, prompt_log_table};
+use crate::prompt_logs::{
+    Chunk, KeyIndex, Record, Written, ingest, list_keys, refuse_if_ahead, refuse_if_expired,
+};
 
 /// A line longer than this is no prompt log.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -30,6 +31,8 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Import prompt logs, one JSON object a line; a line that is none is named and left out
+    ///
+    /// So is a log that is older than those the organization keeps, see org retention.
     Import {
         /// The organization
         #[arg(value_name = "ORG", value_parser = OrgId::parse)]
@@ -37,6 +40,10 @@ enum Command {
         /// A file, or - for standard input
         #[arg(value_name = "FILE|-")]
         file: PathBuf,
+        /// Also store logs that are older than those which are kept. They are not served, and the next expiry drops
+        /// them, unless the retention is raised first
+        #[arg(long)]
+        force: bool,
     },
     /// List the prompt logs whose key begins with a prefix, of any age
     List {
@@ -45,6 +52,29 @@ enum Command {
         org: OrgId,
         /// The prefix; "" lists all
         prefix: String,
+    },
+    /// Say what an organization's archive holds
+    Stats {
+        /// The organization
+        #[arg(value_name = "ORG", value_parser = OrgId::parse)]
+        org: OrgId,
+    },
+    /// Merge the data files of an archive into few that are sorted by key
+    ///
+    /// The server does it in the background; this goes further, and merges today's files too.
+    Compact {
+        /// The organization
+        #[arg(value_name = "ORG", value_parser = OrgId::parse)]
+        org: OrgId,
+    },
+    /// Drop the days that are too old to be shown, and delete files nobody can need any more
+    ///
+    /// The server does it in the background. Files stay for a while for readers that began before, see the setting
+    /// keeping.unused_seconds.
+    Expire {
+        /// The organization
+        #[arg(value_name = "ORG", value_parser = OrgId::parse)]
+        org: OrgId,
     },
     /// Download prompt logs from a server as a zip
     ///
@@ -64,8 +94,11 @@ enum Command {
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
     match args.command {
-        Command::Import { org, file } => import(&org, &file, context).await,
+        Command::Import { org, file, force } => import(&org, &file, force, context).await,
         Command::List { org, prefix } => list(&org, &prefix, context).await,
+        Command::Stats { org } => keeping::stats(&org, context).await,
+        Command::Compact { org } => keeping::compact(&org, context).await,
+        Command::Expire { org } => keeping::expire(&org, context).await,
         Command::Download {
             prefix,
             output,
@@ -92,10 +125,13 @@ async fn list(org: &OrgId, prefix: &str, context: &Context) -> Result<()> {
     Ok(())
 }
 
-async fn import(org: &OrgId, file: &Path, context: &Context) -> Result<()> {
-    known_organization(context, org).await?;
+async fn import(org: &OrgId, file: &Path, force: bool, context: &Context) -> Result<()> {
+    let organization = known_organization(context, org).await?;
     let lake = Lake::local(&context.config.lake_dir())?;
     let mut import = Import::new(&lake, org, context);
+    if !force {
+        import.retention_days = Some(organization.retention_days_or(context.config.retention.days));
+    }
     let (input, size) = open(file)?;
     let mut progress = Progress::bytes(format!("importing prompt logs into {org}"), size);
     import.lines(input, &mut progress).await?;
@@ -122,10 +158,12 @@ pub(super) struct Import<'a> {
     lake: &'a Lake,
     org: &'a OrgId,
     context: &'a Context,
+    keys: KeyIndex,
     chunk: Chunk,
     total: Written,
     rejected: usize,
-    too_old: usize,
+    /// Older logs are rejected; `None`: none is too old.
+    retention_days: Option<u32>,
 }
 
 impl<'a> Import<'a> {
@@ -135,10 +173,11 @@ impl<'a> Import<'a> {
             lake,
             org,
             context,
+            keys: KeyIndex::default(),
             chunk,
             total,
             rejected: 0,
-            too_old: 0,
+            retention_days: None,
         }
     }
 
@@ -168,7 +207,7 @@ impl<'a> Import<'a> {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            match Record::parse(&line) {
+            match self.parse(&line) {
                 Ok(record) => self.push(record).await?,
                 Err(error) => self.reject(number, &error, progress),
             }
@@ -176,14 +215,17 @@ impl<'a> Import<'a> {
         self.write().await
     }
 
+    fn parse(&self, line: &[u8]) -> Result<Record> {
+        let record = Record::parse(line)?;
+        if let Some(days) = self.retention_days {
+            let now = self.context.clock.now();
+            refuse_if_expired(record.created_at, prompt_log_table::oldest(now, days))?;
+            refuse_if_ahead(record.created_at, now)?;
+        }
+        Ok(record)
+    }
+
     pub(super) async fn push(&mut self, record: Record) -> Result<()> {
-        let oldest =
-            self.context.clock.now() - TimeDelta::days(self.context.config.retention.days.into());
-        self.too_old += usize::from(
-            record
-                .created_at
-                .is_some_and(|created_at| created_at < oldest),
-        );
         self.chunk.push(record);
         if self.chunk.is_full() {
             self.write().await
@@ -195,7 +237,14 @@ impl<'a> Import<'a> {
     /// Writes what is gathered; it is on disk when this returns.
     pub(super) async fn write(&mut self) -> Result<()> {
         let records = std::mem::take(&mut self.chunk).into_records();
-        let written = ingest::write(self.lake, self.org, records, self.context.clock.now()).await?;
+        let written = ingest::write(
+            self.lake,
+            &self.keys,
+            self.org,
+            records,
+            self.context.clock.now(),
+        )
+        .await?;
         self.total.written += written.written;
         self.total.unchanged += written.unchanged;
         Ok(())
@@ -218,13 +267,6 @@ impl<'a> Import<'a> {
             human,
             json!({"written": written, "unchanged": unchanged, "rejected": rejected}),
         );
-        if self.too_old > 0 {
-            let days = context.config.retention.days;
-            eprintln!(
-                "{} logs are older than {days} days: they are stored, but not served",
-                self.too_old
-            );
-        }
         if rejected > 0 {
             return Err(Error::invalid(format!(
                 "{rejected} lines were rejected; everything else was imported"

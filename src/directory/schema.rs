@@ -12,8 +12,14 @@ use sqlx::{SqlSafeStr, SqlitePool};
 use super::{failed, opening};
 
 /// Number, name and SQL of every step, in order.
-const STEPS: &[(i64, &str, &str)] =
-    &[(1, "identity", include_str!("migrations/0001_identity.sql"))];
+const STEPS: &[(i64, &str, &str)] = &[
+    (1, "identity", include_str!("migrations/0001_identity.sql")),
+    (
+        2,
+        "retention",
+        include_str!("migrations/0002_retention.sql"),
+    ),
+];
 
 /// Applies the steps that are missing, all or none.
 ///

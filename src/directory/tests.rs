@@ -47,6 +47,16 @@ fn new_key(org_id: &str, key_id: &str, expires_at: DateTime<Utc>) -> NewApiKey {
     }
 }
 
+fn organization(id: &str, name: &str, cluster: &str) -> Organization {
+    Organization {
+        org_id: org(id),
+        name: name.to_owned(),
+        cluster: ClusterName::parse(cluster).unwrap(),
+        created_at: now(),
+        retention_days: None,
+    }
+}
+
 /// A directory in a folder of its own, with organizations `airline` and `bank`.
 async fn two_organizations() -> (TempDir, Directory) {
     let folder = tempfile::tempdir().unwrap();
@@ -55,7 +65,7 @@ async fn two_organizations() -> (TempDir, Directory) {
         .unwrap();
     for id in ["airline", "bank"] {
         directory
-            .create_organization(&org(id), id, &cluster(), now())
+            .create_organization(&organization(id, id, "default"))
             .await
             .unwrap();
     }
@@ -82,12 +92,7 @@ async fn what_was_made_is_there_after_reopening() {
     let file = folder.path().join("data/directory.db");
     let directory = Directory::open_existing(&file).await.unwrap();
     let organizations = directory.organizations().await.unwrap();
-    let expected = ["airline", "bank"].map(|id| Organization {
-        org_id: org(id),
-        name: id.to_owned(),
-        cluster: cluster(),
-        created_at: now(),
-    });
+    let expected = ["airline", "bank"].map(|id| organization(id, id, "default"));
     assert_eq!(organizations, expected);
     assert_eq!(
         directory.organization(&org("bank")).await.unwrap(),
@@ -173,13 +178,10 @@ async fn of_many_that_start_at_once_each_sees_all_and_one_makes_an_organization(
         let file = file.clone();
         tokio::spawn(async move {
             let directory = Directory::open(&file).await.unwrap();
-            let own = org(&format!("own-{number}"));
-            let made = directory
-                .create_organization(&own, "own", &cluster(), now())
-                .await;
-            made.unwrap();
+            let own = organization(&format!("own-{number}"), "own", "default");
+            directory.create_organization(&own).await.unwrap();
             let shared = directory
-                .create_organization(&org("shared"), "shared", &cluster(), now())
+                .create_organization(&organization("shared", "shared", "default"))
                 .await;
             (directory, shared)
         })
@@ -223,7 +225,7 @@ async fn an_organization_that_exists_is_refused_and_changes_nothing() {
     let (_folder, directory) = two_organizations().await;
     let other = ClusterName::parse("other").unwrap();
     let again = directory
-        .create_organization(&org("bank"), "Another", &other, now())
+        .create_organization(&organization("bank", "Another", "other"))
         .await;
     let message = "organization bank exists already; choose another id";
     refused(again, &Kind::Conflict, message);
@@ -231,9 +233,45 @@ async fn an_organization_that_exists_is_refused_and_changes_nothing() {
     assert_eq!(bank.name, "bank");
     assert!(!directory.cluster_exists(&other).await.unwrap());
     let blank = directory
-        .create_organization(&org("new"), " ", &cluster(), now())
+        .create_organization(&organization("new", " ", "default"))
         .await;
     assert_eq!(blank.unwrap_err().kind(), &Kind::Invalid);
+    let never = Organization {
+        retention_days: Some(0),
+        ..organization("new", "new", "default")
+    };
+    let never = directory.create_organization(&never).await;
+    let message = "prompt logs are kept 1 to 36500 days, not 0";
+    refused(never, &Kind::Invalid, message);
+}
+
+#[tokio::test]
+async fn an_organization_keeps_its_logs_as_long_as_it_says_or_as_the_setting_does() {
+    let (_folder, directory) = two_organizations().await;
+    let days = async |id: &str| {
+        let organization = directory.organization(&org(id)).await.unwrap().unwrap();
+        organization.retention_days_or(30)
+    };
+    assert_eq!(days("bank").await, 30);
+    let week = Organization {
+        retention_days: Some(7),
+        ..organization("week", "week", "default")
+    };
+    directory.create_organization(&week).await.unwrap();
+    assert_eq!(days("week").await, 7);
+    directory
+        .set_retention(&org("bank"), Some(90))
+        .await
+        .unwrap();
+    assert_eq!((days("bank").await, days("airline").await), (90, 30));
+    directory.set_retention(&org("bank"), None).await.unwrap();
+    assert_eq!(days("bank").await, 30);
+    let wrong = directory.set_retention(&org("bank"), Some(36_501)).await;
+    let message = "prompt logs are kept 1 to 36500 days, not 36501";
+    refused(wrong, &Kind::Invalid, message);
+    let nobody = directory.set_retention(&org("nix"), Some(1)).await;
+    let message = "there is no organization nix; create it first";
+    refused(nobody, &Kind::NotFound, message);
 }
 
 #[tokio::test]

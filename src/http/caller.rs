@@ -6,11 +6,12 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use rules::{Caller, ClusterName, Error, OrgId, Result};
+use rules::{Caller, ClusterName, Decision, Error, OrgId, RequiredPermission, Result, decide};
 
 use super::layers::Seen;
 use super::problem::Problem;
 use crate::app::App;
+use crate::directory;
 
 /// The organization named in the path. What cannot be one is not there.
 pub(super) struct Organization(pub(super) OrgId);
@@ -68,17 +69,30 @@ fn bearer(headers: &HeaderMap) -> Result<&str> {
     }
 }
 
-/// Checks that the organization exists, on the cluster that the request names, if any.
+/// The organization, which must be on the cluster that the request names, if any.
 ///
 /// # Errors
 /// `Unprocessable` for an unknown cluster, `NotFound` for an organization that is not (there).
-pub(super) async fn located(app: &App, org: &OrgId, cluster: Option<&ClusterName>) -> Result<()> {
+pub(super) async fn located(
+    app: &App,
+    org: &OrgId,
+    cluster: Option<&ClusterName>,
+) -> Result<directory::Organization> {
     let organization = app.directory.organization(org).await?;
-    match organization {
-        Some(organization) if cluster.is_none_or(|cluster| organization.cluster == *cluster) => {
-            Ok(())
-        }
-        _ => Err(Error::not_found("there is no such organization")),
+    organization
+        .filter(|organization| cluster.is_none_or(|cluster| organization.cluster == *cluster))
+        .ok_or_else(|| Error::not_found("there is no such organization"))
+}
+
+/// Checks that the caller may use an endpoint of the organization.
+///
+/// # Errors
+/// `Forbidden`, naming the permission.
+pub(super) fn permitted(caller: &Caller, org: &OrgId, permission: &str) -> Result<()> {
+    let needed = RequiredPermission::new(permission).with("org_id", org.as_str());
+    match decide(caller, &needed) {
+        Decision::Allowed => Ok(()),
+        Decision::Denied(denial) => Err(Error::forbidden(denial.to_string())),
     }
 }
 

@@ -3,6 +3,7 @@
 //! A handler parses, asks who is calling and whether they may, has the work done below, and answers. The order of checks
 //! is the wire contract's (section 3). Only `problem` knows what status an error is.
 
+mod body;
 mod caller;
 mod layers;
 mod limited;
@@ -11,5 +12,6 @@ mod prompt_logs;
 mod router;
 mod sign_in;
 mod sql_query;
+mod write_prompt_logs;
 
 pub use router::router;

@@ -12,9 +12,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rules::{Caller, Decision, Error, OrgId, RequiredPermission, Result, decide};
+use rules::{Caller, Error, OrgId, Result};
 
-use super::caller::{Organization, authenticate, cluster, located};
+use super::caller::{Organization, authenticate, cluster, located, permitted};
 use super::layers::Seen;
 use super::limited::limited;
 use super::problem::Problem;
@@ -52,9 +52,10 @@ pub(super) async fn get(
         .rate_limits
         .take(Endpoint::PromptLogs, &user, app.clock.now());
     let work = async {
-        located(&app, &org, cluster.as_ref()).await?;
-        may_use(&caller, &org)?;
-        download(&app, &org, &caller, &parameters, &method).await
+        let organization = located(&app, &org, cluster.as_ref()).await?;
+        permitted(&caller, &org, "Admin:GetPromptLogs")?;
+        let days = organization.retention_days_or(app.config.retention.days);
+        download(&app, &org, days, &caller, &parameters, &method).await
     };
     Ok(limited(verdict, work).await)
 }
@@ -91,17 +92,10 @@ fn parameters(query: &str) -> Result<Parameters> {
     Ok(parameters)
 }
 
-fn may_use(caller: &Caller, org: &OrgId) -> Result<()> {
-    let needed = RequiredPermission::new("Admin:GetPromptLogs").with("org_id", org.as_str());
-    match decide(caller, &needed) {
-        Decision::Allowed => Ok(()),
-        Decision::Denied(denial) => Err(Error::forbidden(denial.to_string())),
-    }
-}
-
 async fn download(
     app: &App,
     org: &OrgId,
+    days: u32,
     caller: &Caller,
     parameters: &Parameters,
     method: &Method,
@@ -110,11 +104,10 @@ async fn download(
         prefix: &parameters.prefix,
         after: parameters.after.as_deref(),
         limit: app.config.limits.archive_logs,
-        age_max: TimeDelta::days(app.config.retention.days.into()),
+        age_max: TimeDelta::days(days.into()),
     };
     let selection = select::select(&app.lake, org, caller, query, app.clock.now()).await?;
     if selection.is_empty() {
-        let days = app.config.retention.days;
         return Err(Error::not_found(format!(
             "no prompt log of the past {days} days has a key with this prefix"
         )));

@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use rules::Error;
 
 use super::problem::Problem;
-use super::{layers, prompt_logs, sign_in, sql_query};
+use super::{layers, prompt_logs, sign_in, sql_query, write_prompt_logs};
 use crate::app::App;
 
 /// All endpoints over one application.
@@ -23,6 +23,14 @@ pub fn router(app: Arc<App>) -> Router {
         .route(
             "/v1/{organization}/admin/get_prompt_logs",
             get(prompt_logs::get),
+        )
+        .route(
+            "/v1/{organization}/admin/prompt_logs/",
+            post(write_prompt_logs::post),
+        )
+        .route(
+            "/v1/{organization}/admin/prompt_logs",
+            post(write_prompt_logs::post),
         )
         .route("/v1/{organization}/admin/sql_query", post(sql_query::post))
         .route(

@@ -45,13 +45,13 @@ pub(super) async fn post(
     let user = format!("{}/{}", caller.org_id, caller.user_id);
     let verdict = app.rate_limits.take(Endpoint::SqlQuery, &user, now);
     let work = async {
-        located(&app, &org, cluster.as_ref()).await?;
+        let organization = located(&app, &org, cluster.as_ref()).await?;
         sql_query::authorise(&app.directory, &org, &caller).await?;
         if body.async_query {
             return Err(Error::invalid("asynchronous queries are not supported yet"));
         }
         let parts = (app.queries.as_ref(), &app.lake, &app.config);
-        let page = sql_query::run(parts, &org, caller, body.sql_query, now).await?;
+        let page = sql_query::run(parts, &organization, caller, body.sql_query, now).await?;
         Ok(([(CONTENT_TYPE, "application/json")], page).into_response())
     };
     Ok(limited(verdict, work).await)

@@ -2,7 +2,7 @@ use rules::{ClusterName, Kind, RoleName};
 use tempfile::TempDir;
 
 use super::*;
-use crate::directory::NewUser;
+use crate::directory::{NewUser, Organization};
 
 mod api_keys;
 mod tokens;
@@ -45,10 +45,14 @@ impl House {
         let cluster = ClusterName::parse("default").unwrap();
         for id in ["airline", "bank"] {
             let now = clock.now();
-            directory
-                .create_organization(&org(id), id, &cluster, now)
-                .await
-                .unwrap();
+            let organization = Organization {
+                org_id: org(id),
+                name: id.to_owned(),
+                cluster: cluster.clone(),
+                created_at: now,
+                retention_days: None,
+            };
+            directory.create_organization(&organization).await.unwrap();
             for (user, role) in USERS {
                 let user = NewUser {
                     org_id: org(id),

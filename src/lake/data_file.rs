@@ -45,7 +45,7 @@ pub struct DataFileWriter {
 
 impl DataFileWriter {
     /// A file is rolled over when its compressed bytes reach this.
-    const FULL_BYTES: usize = 64 * 1024 * 1024;
+    pub const FULL_BYTES: usize = 64 * 1024 * 1024;
 
     /// `schema` is the file's, without the partition column; `partition` its name and value.
     pub fn new(

@@ -5,6 +5,7 @@
 //! (`prompt_logs`), and who may read them (`rules::decide`).
 
 pub mod append;
+pub mod clean;
 mod data_file;
 mod durable;
 pub mod import;
@@ -123,6 +124,29 @@ impl Lake {
         Ok(Some(table))
     }
 
+    /// Whether the table has a version behind `version`; `None`: whether there is a table. Does not read it, so the answer
+    /// is no as well when the log's beginning behind `version` was deleted meanwhile.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store does not answer.
+    pub async fn has_newer(
+        &self,
+        org: &OrgId,
+        table: &TableName,
+        version: Option<u64>,
+    ) -> Result<bool> {
+        let log = StorePath::from(format!("{org}/{table}/_delta_log"));
+        let Some(version) = version else {
+            return Ok(self.store.list(Some(&log)).next().await.is_some());
+        };
+        let next = log.join(format!("{:020}.json", version + 1));
+        match self.store.head(&next).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
     /// Makes the table with its first data files in one commit, or replaces the existing table's schema and files.
     ///
     /// # Errors
@@ -192,13 +216,23 @@ pub async fn commit(table: &mut DeltaTable, adds: Vec<Add>, removes: Vec<Remove>
         partition_by: None,
         predicate: None,
     };
+    commit_as(operation, table, adds, removes).await
+}
+
+/// The same for another operation than a write; readers of the log are told its name.
+pub async fn commit_as(
+    operation: DeltaOperation,
+    table: &mut DeltaTable,
+    adds: Vec<Add>,
+    removes: Vec<Remove>,
+) -> Result<()> {
     let actions = removes
         .into_iter()
         .map(Action::Remove)
         .chain(adds.into_iter().map(Action::Add))
         .collect();
     let snapshot = table.snapshot().map_err(unavailable)?;
-    let finished = CommitBuilder::from(CommitProperties::default().with_max_retries(0))
+    let finished = CommitBuilder::from(commit_properties())
         .with_actions(actions)
         .build(
             Some(snapshot as &dyn TableReference),
@@ -209,6 +243,13 @@ pub async fn commit(table: &mut DeltaTable, adds: Vec<Add>, removes: Vec<Remove>
         .map_err(commit_failed)?;
     table.state = Some(finished.snapshot());
     Ok(())
+}
+
+/// No retries, and no look at the whole log for what may be deleted: `clean` does that now and then.
+fn commit_properties() -> CommitProperties {
+    CommitProperties::default()
+        .with_max_retries(0)
+        .with_cleanup_expired_logs(Some(false))
 }
 
 /// The paths of all data files of `table`, as actions that remove them.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use deltalake_core::kernel::{ArrayType, DataType as DeltaType, PrimitiveType, StructField};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
@@ -95,6 +95,12 @@ pub fn properties() -> WriterProperties {
         .set_column_statistics_enabled(ColumnPath::from(SYSTEM), EnabledStatistics::None)
         .set_column_statistics_enabled(history, EnabledStatistics::None)
         .build()
+}
+
+/// The instant of the oldest log that is still kept, to the microsecond as instants are stored: what is older is not
+/// shown, and goes with its day.
+pub fn oldest(now: DateTime<Utc>, retention_days: u32) -> DateTime<Utc> {
+    now.trunc_subsecs(6) - TimeDelta::days(retention_days.into())
 }
 
 /// The partition a log of this instant lies in.

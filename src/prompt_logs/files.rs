@@ -1,5 +1,6 @@
 //! The data files of one organization's `prompt_logs` table, as writers and readers of logs need them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -17,7 +18,7 @@ use parquet::errors::ParquetError;
 use rules::{Error, LogKey, Result};
 use serde_json::Value;
 
-use super::record::Record;
+use super::record::{Prompt, Record};
 use crate::lake::prompt_log_table::{
     CREATED_AT, DAY, HISTORY, LABELS, LOG_KEY, SYSTEM, file_schema,
 };
@@ -33,16 +34,47 @@ pub(super) struct LogFile {
     pub path: String,
     pub size: u64,
     pub day: Option<NaiveDate>,
+    /// When it was written, Unix milliseconds.
+    pub modified: i64,
+    /// Rows, the oldest instant and the newest, where the statistics know them.
+    pub rows: Option<u64>,
+    pub oldest: Option<DateTime<Utc>>,
+    pub newest: Option<DateTime<Utc>>,
     /// Least and greatest key, where the statistics know them; without, the file may hold any.
     keys: Option<(String, String)>,
 }
 
 impl LogFile {
+    /// A file as the log might name it, written in 1970.
+    #[cfg(test)]
+    pub(super) fn for_test(
+        path: &str,
+        size: u64,
+        day: Option<NaiveDate>,
+        keys: Option<(String, String)>,
+    ) -> Self {
+        Self {
+            path: path.to_owned(),
+            size,
+            day,
+            modified: 0,
+            rows: None,
+            oldest: None,
+            newest: None,
+            keys,
+        }
+    }
+
     /// Whether the file may hold a key at or above `from` and below `until` (bytes; `None`: without end).
     pub(super) fn may_hold(&self, from: &str, until: Option<&[u8]>) -> bool {
         self.keys.as_ref().is_none_or(|(least, greatest)| {
             greatest.as_str() >= from && until.is_none_or(|until| least.as_bytes() < until)
         })
+    }
+
+    /// The greatest key the file may hold; `None`: any.
+    pub(super) fn greatest_key(&self) -> Option<&str> {
+        self.keys.as_ref().map(|(_, greatest)| greatest.as_str())
     }
 
     /// The least key the file may hold.
@@ -61,22 +93,23 @@ pub(super) fn list(table: &DeltaTable) -> Result<Vec<LogFile>> {
             let stats: Option<Value> = view
                 .stats()
                 .and_then(|stats| serde_json::from_str(&stats).ok());
-            let bound = |bound: &str| {
-                Some(
-                    stats
-                        .as_ref()?
-                        .get(bound)?
-                        .get(LOG_KEY)?
-                        .as_str()?
-                        .to_owned(),
-                )
+            let bound = |bound: &str, column: &str| {
+                let bounds = stats.as_ref()?.get(bound)?;
+                Some(bounds.get(column)?.as_str()?.to_owned())
             };
+            let instant = |name| bound(name, CREATED_AT).and_then(|text| text.parse().ok());
             let day = view.partition_values_map().remove(DAY).flatten();
             LogFile {
                 path: view.path().into_owned(),
                 size: u64::try_from(view.size()).unwrap_or(0),
                 day: day.and_then(|day| day.parse().ok()),
-                keys: bound("minValues").zip(bound("maxValues")),
+                modified: view.modification_time(),
+                rows: stats
+                    .as_ref()
+                    .and_then(|stats| stats.get("numRecords")?.as_u64()),
+                oldest: instant("minValues"),
+                newest: instant("maxValues"),
+                keys: bound("minValues", LOG_KEY).zip(bound("maxValues", LOG_KEY)),
             }
         })
         .collect();
@@ -86,13 +119,26 @@ pub(super) fn list(table: &DeltaTable) -> Result<Vec<LogFile>> {
 
 /// The action that removes `file` from the table.
 pub(super) fn removal(table: &DeltaTable, file: &LogFile) -> Result<Remove> {
+    removals(table, &HashSet::from([file.path.as_str()]), true)?
+        .and_then(|mut removes| removes.pop())
+        .ok_or_else(|| Error::internal("a data file is not in its own table"))
+}
+
+/// The actions that remove the files at these paths, or `None` when one of them is not in the table. Without
+/// `data_change` their rows stay in the table, in other files of the same commit.
+pub(super) fn removals(
+    table: &DeltaTable,
+    paths: &HashSet<&str>,
+    data_change: bool,
+) -> Result<Option<Vec<Remove>>> {
     let snapshot = table.snapshot().map_err(unavailable)?;
-    let view = snapshot
+    let removes: Vec<Remove> = snapshot
         .log_data()
         .iter()
-        .find(|view| view.path() == file.path);
-    view.map(|view| view.remove_action(true))
-        .ok_or_else(|| Error::internal("a data file is not in its own table"))
+        .filter(|view| paths.contains(view.path().as_ref()))
+        .map(|view| view.remove_action(data_change))
+        .collect();
+    Ok((removes.len() == paths.len()).then_some(removes))
 }
 
 /// A file whose footer has been read.
@@ -146,6 +192,13 @@ impl OpenFile {
             first_row += rows;
         }
         found
+    }
+
+    /// The most bytes one of its row groups takes when it is decoded, roughly.
+    pub(super) fn row_group_bytes(&self) -> u64 {
+        let groups = self.metadata.metadata().row_groups().iter();
+        let bytes = groups.map(|group| u64::try_from(group.total_byte_size()).unwrap_or(0));
+        bytes.max().unwrap_or(0)
     }
 
     /// All rows of some row groups.
@@ -215,6 +268,16 @@ pub(super) fn record(batch: &RecordBatch, row: usize) -> Result<Record> {
     let system = batch
         .column_by_name(SYSTEM)
         .and_then(|column| prompt(column, row).map(Arc::from));
+    record_with(batch, row, system, history)
+}
+
+/// The same with prompts that the caller has read.
+pub(super) fn record_with(
+    batch: &RecordBatch,
+    row: usize,
+    system: Option<Prompt>,
+    history: Option<Vec<Prompt>>,
+) -> Result<Record> {
     let key = text(batch, LOG_KEY, row).unwrap_or_default();
     Ok(Record {
         log_key: LogKey::parse(&key)

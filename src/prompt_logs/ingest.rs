@@ -8,33 +8,25 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{
-    ArrayRef, BooleanArray, ListBuilder, RecordBatch, StringArray, StringBuilder,
-    StringDictionaryBuilder, TimestampMicrosecondArray,
-};
+use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::Int32Type;
 use chrono::{DateTime, SubsecRound, Utc};
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::{Add, Remove};
 use deltalake_core::protocol::SaveMode;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
-use rules::{Error, Kind, OrgId, Result};
+use rules::{Kind, OrgId, Result};
 
 use super::files::{self, LogFile, OpenFile};
+use super::key_index::KeyIndex;
 use super::record::{Prompt, Record};
-use crate::lake::prompt_log_table::{
-    self as table_shape, CREATED_AT, DAY, HISTORY, LABELS, LOG_KEY, SYSTEM, file_schema,
-    history_item,
-};
+use super::rows;
+use crate::lake::prompt_log_table::{self as table_shape, DAY, LOG_KEY, file_schema};
 use crate::lake::{self, DataFileWriter, Lake, unavailable};
 
 /// How often a write that another writer overtook reads the table again and decides again.
 const ATTEMPTS: u32 = 20;
-/// A row group ends at this many bytes of distinct prompts: what a download must decode at once.
-const ROW_GROUP_PROMPT_BYTES: usize = 2 * 1024 * 1024;
-const ROW_GROUP_ROWS: usize = 4096;
 
 /// What became of a batch of records.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +67,8 @@ impl Chunk {
                 }
             }
         }
-        self.bytes += record.log_key.as_str().len()
+        self.bytes += size_of::<Record>()
+            + record.log_key.as_str().len()
             + record
                 .labels
                 .iter()
@@ -93,6 +86,11 @@ impl Chunk {
         self.records.is_empty()
     }
 
+    /// What the records take, about: their distinct text.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub fn len(&self) -> usize {
         self.records.len()
     }
@@ -108,6 +106,7 @@ impl Chunk {
 /// `StorageFull`, `Unavailable`, `Conflict` when other writers were faster all the time: nothing was written then.
 pub async fn write(
     lake: &Lake,
+    keys: &KeyIndex,
     org: &OrgId,
     records: Vec<Record>,
     now: DateTime<Utc>,
@@ -119,7 +118,7 @@ pub async fn write(
     let records: Vec<Record> = by_key.into_values().collect();
     let mut attempt = 1;
     loop {
-        match attempt_write(lake, org, &records, now).await {
+        match attempt_write(lake, keys, org, &records, now).await {
             Err(error) if *error.kind() == Kind::Conflict && attempt < ATTEMPTS => {
                 tracing::debug!(
                     attempt,
@@ -135,6 +134,7 @@ pub async fn write(
 
 async fn attempt_write(
     lake: &Lake,
+    keys: &KeyIndex,
     org: &OrgId,
     records: &[Record],
     now: DateTime<Utc>,
@@ -158,7 +158,7 @@ async fn attempt_write(
         }
     };
     let store = table.object_store();
-    let existing = Existing::find(&table, &store, records).await?;
+    let existing = Existing::find(&table, &store, keys, org, records).await?;
     let fresh: Vec<&Record> = records
         .iter()
         .enumerate()
@@ -207,6 +207,8 @@ impl Existing {
     async fn find(
         table: &DeltaTable,
         store: &Arc<dyn ObjectStore>,
+        keys: &KeyIndex,
+        org: &OrgId,
         records: &[Record],
     ) -> Result<Self> {
         let by_key: HashMap<&str, usize> = records
@@ -220,14 +222,25 @@ impl Existing {
         let from = first.log_key.as_str();
         // The least byte string above the last key.
         let until = [last.log_key.as_str().as_bytes(), &[0]].concat();
+        let wanted: Vec<u64> = records
+            .iter()
+            .map(|log| keys.hash(log.log_key.as_str()))
+            .collect();
+        let files = files::list(table)?;
+        keys.keep_only(org, &files.iter().map(|file| file.path.as_str()).collect());
         let mut found = Self::default();
-        for file in files::list(table)?
+        for file in files
             .into_iter()
             .filter(|file| file.may_hold(from, Some(&until)))
         {
-            let open = OpenFile::open(Arc::clone(store), &file)
-                .await
-                .map_err(unavailable)?;
+            let open = async || {
+                let open = OpenFile::open(Arc::clone(store), &file).await;
+                open.map_err(unavailable)
+            };
+            if !keys.may_hold(org, &file, open, &wanted).await? {
+                continue;
+            }
+            let open = open().await?;
             let mut rows = Vec::new();
             for group in open.row_groups(from, Some(&until)) {
                 let mut row = group.first_row;
@@ -258,7 +271,7 @@ impl Existing {
         records: &[Record],
         by_key: &HashMap<&str, usize>,
     ) -> Result<Vec<usize>> {
-        let columns: Vec<&str> = file_schema_names();
+        let columns: Vec<&str> = rows::columns();
         let mut stored = open.rows(&columns, rows).map_err(unavailable)?;
         let mut numbers = rows.iter().copied();
         let mut replaced = Vec::new();
@@ -306,9 +319,7 @@ impl Existing {
             let mut kept = 0;
             for group in open.row_groups("", None) {
                 let mut row = group.first_row;
-                let mut rows = open
-                    .scan(&file_schema_names(), &[group])
-                    .map_err(unavailable)?;
+                let mut rows = open.scan(&rows::columns(), &[group]).map_err(unavailable)?;
                 while let Some(batch) = rows.try_next().await.map_err(unavailable)? {
                     let keep = (row..row + batch.num_rows())
                         .map(|row| replaced.binary_search(&row).is_err());
@@ -334,13 +345,6 @@ impl Existing {
     }
 }
 
-fn file_schema_names() -> Vec<&'static str> {
-    [LOG_KEY, CREATED_AT, SYSTEM, HISTORY]
-        .into_iter()
-        .chain(LABELS)
-        .collect()
-}
-
 /// Writes the records (sorted by key) as data files, one or more a day.
 async fn add_days(
     store: &Arc<dyn ObjectStore>,
@@ -359,7 +363,7 @@ async fn add_days(
         let partition = || Some((DAY.to_owned(), day.clone()));
         let mut writer =
             DataFileWriter::new(file_schema(), table_shape::properties(), partition())?;
-        for group in row_groups(&records) {
+        for group in rows::row_groups(&records) {
             if writer.is_full() {
                 new_files.push(
                     writer
@@ -369,7 +373,7 @@ async fn add_days(
                 writer =
                     DataFileWriter::new(file_schema(), table_shape::properties(), partition())?;
             }
-            writer.write(&batch(group, now)?)?;
+            writer.write(&rows::batch(group, now)?)?;
             writer.end_row_group()?;
         }
         new_files.push(
@@ -379,60 +383,6 @@ async fn add_days(
         );
     }
     Ok(())
-}
-
-/// Cuts the records where their distinct prompts or their number fill a row group.
-fn row_groups<'a, 'b>(mut records: &'a [&'b Record]) -> impl Iterator<Item = &'a [&'b Record]> {
-    std::iter::from_fn(move || {
-        let mut prompts: HashSet<&str> = HashSet::new();
-        let mut bytes = 0;
-        let fits = records.iter().take(ROW_GROUP_ROWS).take_while(|record| {
-            let room = bytes < ROW_GROUP_PROMPT_BYTES;
-            for prompt in record.history.iter().flatten().chain(&record.system) {
-                bytes += if prompts.insert(prompt) {
-                    prompt.len()
-                } else {
-                    0
-                };
-            }
-            room
-        });
-        let (group, rest) = records.split_at(fits.count());
-        records = rest;
-        (!group.is_empty()).then_some(group)
-    })
-}
-
-fn batch(records: &[&Record], now: DateTime<Utc>) -> Result<RecordBatch> {
-    let keys = StringArray::from_iter_values(records.iter().map(|record| record.log_key.as_str()));
-    let instants = records
-        .iter()
-        .map(|record| record.created_at.unwrap_or(now).timestamp_micros());
-    let mut systems = StringDictionaryBuilder::<Int32Type>::new();
-    let mut histories =
-        ListBuilder::new(StringDictionaryBuilder::<Int32Type>::new()).with_field(history_item());
-    for record in records {
-        systems.append_option(record.system.as_ref());
-        for prompt in record.history.iter().flatten() {
-            histories.values().append_value(prompt);
-        }
-        histories.append(record.history.is_some());
-    }
-    let mut columns: Vec<ArrayRef> = vec![
-        Arc::new(keys),
-        Arc::new(TimestampMicrosecondArray::from_iter_values(instants).with_timezone("UTC")),
-        Arc::new(systems.finish()),
-        Arc::new(histories.finish()),
-    ];
-    for index in 0..LABELS.len() {
-        let mut labels = StringBuilder::new();
-        for record in records {
-            labels.append_option(record.labels[index].as_deref());
-        }
-        columns.push(Arc::new(labels.finish()));
-    }
-    RecordBatch::try_new(file_schema(), columns)
-        .map_err(|error| Error::internal("logs make no batch").because(error))
 }
 
 #[cfg(test)]
@@ -449,16 +399,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let lake = Lake::local(folder.path()).unwrap();
         let org = OrgId::parse("acme").unwrap();
-        let now = DateTime::UNIX_EPOCH;
+        let (keys, now) = (KeyIndex::default(), DateTime::UNIX_EPOCH);
         // Version 99 is the first with a checkpoint, whose file cannot be written where a folder is.
         let log = folder.path().join("acme/prompt_logs/_delta_log");
         std::fs::create_dir_all(log.join("00000000000000000099.checkpoint.parquet/x")).unwrap();
         for number in 1..99 {
-            write(&lake, &org, vec![record(number)], now).await.unwrap();
+            write(&lake, &keys, &org, vec![record(number)], now)
+                .await
+                .unwrap();
         }
-        write(&lake, &org, vec![record(99)], now).await.unwrap_err();
+        write(&lake, &keys, &org, vec![record(99)], now)
+            .await
+            .unwrap_err();
 
-        let again = write(&lake, &org, (1..=99).map(record).collect(), now).await;
+        let again = write(&lake, &keys, &org, (1..=99).map(record).collect(), now).await;
         let (written, unchanged) = (0, 99);
         assert_eq!(again.unwrap(), Written { written, unchanged });
     }

@@ -1,14 +1,10 @@
-//! One prompt log as it is written (the wire contract, section 7).
+//! One prompt log, checked, as it is written (the wire contract, section 7).
 
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
+use prompt_intake::Draft;
 use rules::{Error, LogKey, RequiredPermission, Result};
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-/// A history longer than this is no conversation but a mistake of the writer.
-const HISTORY_PROMPTS_MAX: usize = 10_000;
 
 /// A prompt log, checked. `created_at` has microseconds, what Delta's timestamps hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,76 +23,64 @@ pub(super) type Prompt = Arc<str>;
 /// The columns beside the prompts, in the order of `lake::prompt_log_table::LABELS`; the last two are JSON text.
 pub(super) type Labels = [Option<String>; 8];
 
-#[derive(Deserialize)]
-struct Wire {
-    log_key: String,
-    created_at: Option<DateTime<Utc>>,
-    system: Option<String>,
-    history: Option<Vec<String>>,
-    conversation_id: Option<String>,
-    interaction_id: Option<String>,
-    user_id: Option<String>,
-    service_id: Option<String>,
-    prompt_type: Option<String>,
-    model: Option<String>,
-    attributes: Option<Box<RawValue>>,
-    required_permissions: Option<Vec<RequiredPermission>>,
-}
-
 impl Record {
     /// Reads one JSON object.
     ///
     /// # Errors
-    /// `Invalid` with the reason: no JSON, a field of the wrong type, a bad log key, neither `system` nor `history`.
+    /// `Invalid` with the reason: as [`Draft::parse`], and as [`Record::new`].
     pub fn parse(json: &[u8]) -> Result<Self> {
-        let wire: Wire = serde_json::from_slice(json).map_err(|error| {
-            Error::invalid(format!("this is no prompt log: {error}")).because(error)
-        })?;
-        let log_key = LogKey::parse(&wire.log_key)?;
-        if wire.system.is_none() && wire.history.is_none() {
-            return Err(Error::invalid(
-                "a prompt log needs `system`, `history` or both; here both are missing",
-            ));
-        }
-        let prompts = wire.history.as_ref().map_or(0, Vec::len);
-        if prompts > HISTORY_PROMPTS_MAX {
-            return Err(Error::invalid(format!(
-                "the history has {prompts} prompts; at most {HISTORY_PROMPTS_MAX} are accepted"
-            )));
-        }
-        // An empty list names no permission, which is what leaving it out means too: the default then applies.
-        let required_permissions = wire
+        let draft = Draft::parse(json).map_err(|reason| Error::invalid(reason.to_string()))?;
+        Self::new(draft)
+    }
+
+    /// Checks what somebody sent.
+    ///
+    /// # Errors
+    /// `Invalid` with the reason: a bad log key, permissions that are none.
+    pub fn new(draft: Draft) -> Result<Self> {
+        let log_key = LogKey::parse(&draft.log_key)?;
+        let required_permissions = draft
             .required_permissions
-            .filter(|required| !required.is_empty());
-        let required_permissions = required_permissions
-            .map(|required| permissions_text(&required))
-            .transpose()?;
+            .map(|json| permissions_text(&json))
+            .transpose()?
+            .flatten();
+        let history = draft.history;
         Ok(Self {
             log_key,
-            created_at: wire.created_at.map(|instant| instant.trunc_subsecs(6)),
-            system: wire.system.map(Prompt::from),
-            history: wire
-                .history
-                .map(|prompts| prompts.into_iter().map(Prompt::from).collect()),
+            created_at: draft.created_at.map(|instant| instant.trunc_subsecs(6)),
+            system: draft.system.map(Prompt::from),
+            history: history.map(|prompts| prompts.into_iter().map(Prompt::from).collect()),
             labels: [
-                wire.conversation_id,
-                wire.interaction_id,
-                wire.user_id,
-                wire.service_id,
-                wire.prompt_type,
-                wire.model,
-                wire.attributes.map(|json| json.get().to_owned()),
+                draft.conversation_id,
+                draft.interaction_id,
+                draft.user_id,
+                draft.service_id,
+                draft.prompt_type,
+                draft.model,
+                draft.attributes,
                 required_permissions,
             ],
         })
     }
 }
 
-fn permissions_text(required: &[RequiredPermission]) -> Result<String> {
-    for permission in required {
+/// The list as it is stored. An empty one names no permission, which is what leaving it out means too: the default then
+/// applies.
+fn permissions_text(json: &str) -> Result<Option<String>> {
+    let required: Vec<RequiredPermission> = serde_json::from_str(json).map_err(|error| {
+        Error::invalid(format!(
+            "required_permissions is no list of permissions: {error}"
+        ))
+        .because(error)
+    })?;
+    for permission in &required {
         permission.validate()?;
     }
-    serde_json::to_string(required)
+    if required.is_empty() {
+        return Ok(None);
+    }
+    let text = serde_json::to_string(&required);
+    text.map(Some)
         .map_err(|error| Error::internal("permissions cannot be stored").because(error))
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use deltalake_core::DeltaTable;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
@@ -182,6 +182,7 @@ struct Candidate {
 impl Plan {
     fn new(table: &DeltaTable, query: Query<'_>, now: DateTime<Utc>) -> Result<Self> {
         let oldest = now
+            .trunc_subsecs(6)
             .checked_sub_signed(query.age_max)
             .unwrap_or(DateTime::<Utc>::MIN_UTC);
         let after = query.after.map(str::to_owned);

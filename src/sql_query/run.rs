@@ -7,7 +7,7 @@ use rules::{Caller, DEFAULT_ADMINISTRATOR_ROLE, Error, OrgId, Result, RoleName, 
 use tokio::time::Instant;
 
 use crate::config::Config;
-use crate::directory::Directory;
+use crate::directory::{Directory, Organization};
 use crate::engine::{self, Pool};
 use crate::lake::Lake;
 
@@ -35,7 +35,7 @@ pub async fn authorise(directory: &Directory, org: &OrgId, caller: &Caller) -> R
 /// `Invalid`: the query is at fault, and why. `TimedOut`, and the query no longer runs. `Unavailable`.
 pub async fn run(
     (pool, lake, config): (&Pool, &Lake, &Config),
-    org: &OrgId,
+    organization: &Organization,
     caller: Caller,
     sql: String,
     now: DateTime<Utc>,
@@ -44,11 +44,11 @@ pub async fn run(
     let limits = engine::Limits {
         rows: config.limits.sql_rows,
         result_bytes: config.limits.sql_result_bytes,
-        retention_days: config.retention.days,
+        retention_days: organization.retention_days_or(config.retention.days),
     };
     let request = engine::Request {
         lake: lake.url().clone(),
-        org_id: org.clone(),
+        org_id: organization.org_id.clone(),
         caller,
         sql,
         now,

@@ -112,7 +112,7 @@ fn organizations_and_users_print_one_json_object() {
     instant(&made["created_at"]);
     assert_eq!(
         made,
-        json!({"org_id": ORG, "name": "Acme, Inc.", "cluster": "europe", "created_at": made["created_at"]})
+        json!({"org_id": ORG, "name": "Acme, Inc.", "cluster": "europe", "created_at": made["created_at"], "retention_days": null})
     );
     let plain = data.ok(["org", "create", "Globex-2"]);
     assert_eq!(

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use crate::support::{ADMINISTRATOR, Answer, SUPER_ADMINISTRATOR, Server, USER, log};
 
-const ORG: &str = "acme";
+pub(crate) const ORG: &str = "acme";
 
 /// A server whose organization has these logs, and its super administrator's token.
-fn serve(logs: &[Value]) -> (Server, String) {
+pub(crate) fn serve(logs: &[Value]) -> (Server, String) {
     let server = Server::start(|data| {
         data.org(ORG);
         data.import_logs(ORG, logs);
@@ -25,7 +25,7 @@ fn serve(logs: &[Value]) -> (Server, String) {
 }
 
 /// What the archive of these logs holds, in any order of `logs`.
-fn expected(logs: &[Value]) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn expected(logs: &[Value]) -> Vec<(String, Vec<u8>)> {
     let mut logs: Vec<&Value> = logs.iter().collect();
     logs.sort_by_key(|log| log["log_key"].as_str().unwrap().as_bytes());
     let entries = logs.into_iter().flat_map(|log| {
@@ -46,7 +46,7 @@ fn expected(logs: &[Value]) -> Vec<(String, Vec<u8>)> {
 
 /// Compares names first, so that a failure can be read.
 #[track_caller]
-fn check(answer: &Answer, logs: &[Value]) {
+pub(crate) fn check(answer: &Answer, logs: &[Value]) {
     let (found, expected) = (answer.entries(), expected(logs));
     let names = |entries: &[(String, Vec<u8>)]| -> Vec<String> {
         entries.iter().map(|(name, _)| name.clone()).collect()
@@ -62,7 +62,7 @@ fn check(answer: &Answer, logs: &[Value]) {
 }
 
 /// Text that does not compress away and that no two seeds share.
-fn noise(seed: u64, length: usize) -> String {
+pub(crate) fn noise(seed: u64, length: usize) -> String {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let letters = std::iter::repeat_with(|| {
         state ^= state << 13;

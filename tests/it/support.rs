@@ -567,6 +567,18 @@ fn stat(pid: u32) -> Option<(char, u32)> {
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
+/// A line of `/proc/PID/status`, in bytes.
+pub(crate) fn memory(pid: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        * 1024
+}
+
 /// A prompt log of this moment.
 pub(crate) fn log(key: &str, system: &str, history: &[&str]) -> Value {
     json!({"log_key": key, "system": system, "history": history, "service_id": "support"})

@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::{cast, filter_record_batch};
 use datafusion::arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
@@ -30,7 +30,7 @@ use rules::{Caller, OrgId, decide_all, required_for_log};
 
 use super::super::protocol::Request;
 use crate::lake::prompt_log_table::{
-    CONVERSATION_ID, CREATED_AT, DAY, LOG_KEY, REQUIRED_PERMISSIONS, SERVICE_ID, USER_ID,
+    CONVERSATION_ID, CREATED_AT, DAY, LOG_KEY, REQUIRED_PERMISSIONS, SERVICE_ID, USER_ID, oldest,
 };
 
 /// The columns a decision needs, whatever the query selects.
@@ -68,8 +68,7 @@ struct Reader {
 
 impl PromptLogs {
     pub(super) fn new(inner: Arc<dyn TableProvider>, request: &Request) -> Self {
-        let age_max = TimeDelta::days(i64::from(request.limits.retention_days));
-        let oldest = request.now - age_max;
+        let oldest = oldest(request.now, request.limits.retention_days);
         let reader = Reader {
             org_id: request.org_id.clone(),
             caller: request.caller.clone(),

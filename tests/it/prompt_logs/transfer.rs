@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use serde_json::{Value, json};
 
 use super::{ORG, check, noise, serve};
-use crate::support::{Answer, SUPER_ADMINISTRATOR, Server, log};
+use crate::support::{Answer, SUPER_ADMINISTRATOR, Server, log, memory};
 
 /// Sends a download by hand and reads nothing of the answer.
 pub(super) fn start_download(server: &Server, token: &str, prefix: &str) -> TcpStream {
@@ -71,18 +71,6 @@ async fn a_client_that_takes_nothing_for_too_long_is_cut_off_visibly() {
         !cut.ends_with(b"\r\n0\r\n\r\n"),
         "half an archive looks like a whole one"
     );
-}
-
-/// A line of `/proc/PID/status`, in bytes.
-fn memory(pid: u32, name: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-    line.split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse::<u64>()
-        .unwrap()
-        * 1024
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@
 //! written (the wire contract, section 7); this is the second wall, and it changes no key that
 //! passed the first, but for a leading drive letter.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A log key has at most this many bytes (the wire contract, section 7); of anything longer the
 /// rest is dropped.
@@ -19,39 +20,75 @@ const SUFFIX_BYTES_MAX: usize = 64;
 /// names").
 #[derive(Debug, Default)]
 pub struct Names {
-    /// Every name given, and the number to try for the next entry that wants the same.
-    given: HashMap<String, u64>,
+    /// Every name given.
+    files: HashSet<String>,
+    /// The number to try for the next entry that wants a taken name. Without it the same key n times
+    /// would cost n²/2 look-ups.
+    numbers: HashMap<String, u64>,
+    /// The hash of every folder on the way to a name given, since a key may have hundreds. Two with
+    /// one hash are taken for one, which at worst numbers a name without need.
+    folders: HashSet<u64>,
 }
 
 impl Names {
     /// The name of one entry: `log_key` followed by `suffix`.
     ///
     /// What is not safe becomes `_`; a name that was given before gets `~2`, `~3`, … before the
-    /// suffix.
+    /// suffix. No name is a folder on the way to another, or one of the two could not be unpacked:
+    /// whichever comes second, folder or file, is numbered in the same way.
     pub fn entry(&mut self, log_key: &str, suffix: &str) -> String {
         let path = safe_path(log_key);
         let suffix = clean(cut(suffix, SUFFIX_BYTES_MAX)).replace(['/', ':'], "_");
         // The last segment is the file, the others are its folders.
         let (folders, stem) = path.split_at(path.rfind('/').map_or(0, |slash| slash + 1));
+        let folders = self.enter(folders);
 
-        let wanted = name(folders, stem, "", &suffix);
-        let Some(&first_number) = self.given.get(&wanted) else {
-            self.given.insert(wanted.clone(), 2);
+        let wanted = name(&folders, stem, "", &suffix);
+        if !self.is_taken(&wanted) {
+            self.files.insert(wanted.clone());
             return wanted;
-        };
-        let mut number = first_number;
+        }
+        let mut number = self.numbers.get(&wanted).copied().unwrap_or(2);
         let free = loop {
-            let candidate = name(folders, stem, &format!("~{number}"), &suffix);
+            let candidate = name(&folders, stem, &format!("~{number}"), &suffix);
             number += 1;
-            if !self.given.contains_key(&candidate) {
+            if !self.is_taken(&candidate) {
                 break candidate;
             }
         };
-        // Without this, the same key n times would cost n²/2 look-ups.
-        self.given.insert(wanted, number);
-        self.given.insert(free.clone(), 2);
+        self.numbers.insert(wanted, number);
+        self.files.insert(free.clone());
         free
     }
+
+    /// The folders, each ended by a slash, with a number where a file has the name.
+    fn enter(&mut self, folders: &str) -> String {
+        let mut path = String::with_capacity(folders.len());
+        for segment in folders.split_terminator('/') {
+            let parent = path.len();
+            path.push_str(segment);
+            let mut number = 2;
+            while self.files.contains(&path) {
+                path.truncate(parent);
+                path = name(&path, segment, &format!("~{number}"), "");
+                number += 1;
+            }
+            self.folders.insert(hash(&path));
+            path.push('/');
+        }
+        path
+    }
+
+    fn is_taken(&self, name: &str) -> bool {
+        self.files.contains(name) || self.folders.contains(&hash(name))
+    }
+}
+
+/// The same for every archive, so that the same logs get the same names.
+fn hash(path: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Cuts the stem, never its number or suffix, so that the last segment keeps within its limit.

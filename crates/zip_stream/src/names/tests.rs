@@ -102,6 +102,56 @@ fn numbering_a_cut_name_keeps_the_limit() {
     assert!(given.iter().all(|name| name.len() == 255), "{given:?}");
 }
 
+/// Unpacked, a name is a file and everything before a slash a folder: no path may be both.
+fn is_unpackable(names: &[String]) -> bool {
+    let files: HashSet<&str> = names.iter().map(String::as_str).collect();
+    let mut folders = names
+        .iter()
+        .flat_map(|name| name.match_indices('/').map(|(slash, _)| &name[..slash]));
+    folders.all(|folder| !files.contains(folder))
+}
+
+#[test]
+fn a_folder_is_numbered_where_a_file_has_its_name_and_a_file_where_a_folder_has() {
+    let mut names = Names::default();
+    let keys = ["x", "x-system/y", "x-system/z", "x-system/y", "x-system~2"];
+    let given: Vec<String> = keys.iter().map(|key| names.entry(key, "-system")).collect();
+    assert_eq!(
+        given,
+        [
+            "x-system",
+            "x-system~2/y-system",
+            "x-system~2/z-system",
+            "x-system~2/y~2-system",
+            "x-system~2-system",
+        ]
+    );
+    let mut names = Names::default();
+    let given: Vec<String> = ["a/b-error/c", "a/b", "a/b", "a/b-error/d"]
+        .iter()
+        .map(|key| names.entry(key, "-error"))
+        .collect();
+    assert_eq!(
+        given,
+        [
+            "a/b-error/c-error",
+            "a/b~2-error",
+            "a/b~3-error",
+            "a/b-error/d-error",
+        ]
+    );
+}
+
+#[test]
+fn a_numbered_folder_keeps_the_limit() {
+    let mut names = Names::default();
+    let long = "a".repeat(248);
+    let file = names.entry(&long, "-system");
+    let inside = names.entry(&format!("{file}/b"), "-system");
+    assert_eq!(inside, format!("{long}-syst~2/b-system"));
+    assert!(is_unpackable(&[file, inside]));
+}
+
 fn is_safe(name: &str) -> bool {
     let segments_hold = name
         .split('/')
@@ -121,6 +171,8 @@ fn hostile() -> impl Strategy<Value = String> {
         any::<String>(),
         "[ab./:\\\\~2\n\u{202e}\u{61c}é-]{0,6}",
         "(a{0,300}|[.]{1,3}|𝄞{100})/{0,2}(a{0,300}|[.]{1,3}|𝄞{100})",
+        // Folders with the names of others' entries.
+        "[ab](~2)?(-system|-error)?(/[ab](~2)?(-system)?){0,2}",
     ]
 }
 
@@ -152,12 +204,16 @@ proptest! {
         wishes in prop::collection::vec((hostile(), suffix()), 0..60)
     ) {
         let mut names = Names::default();
-        let mut given = HashSet::new();
-        for (key, suffix) in wishes {
-            let name = names.entry(&key, &suffix);
-            prop_assert!(is_safe(&name), "{:?}", name);
-            prop_assert!(given.insert(name.clone()), "twice {:?}", name);
+        let given: Vec<String> = wishes
+            .iter()
+            .map(|(key, suffix)| names.entry(key, suffix))
+            .collect();
+        let mut unique = HashSet::new();
+        for name in &given {
+            prop_assert!(is_safe(name), "{:?}", name);
+            prop_assert!(unique.insert(name), "twice {:?}", name);
         }
+        prop_assert!(is_unpackable(&given), "{:?}", given);
     }
 
     #[test]

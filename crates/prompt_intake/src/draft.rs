@@ -1,0 +1,174 @@
+//! One prompt log as somebody sent it (the wire contract, section 7).
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{RECORD_BYTES_MAX, Reason, nesting, record_too_large};
+
+/// A history longer than this is no conversation but a mistake of the writer.
+pub const HISTORY_PROMPTS_MAX: usize = 10_000;
+
+/// A prompt log of the right form whose content nobody has judged yet: neither its key nor its permissions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Draft {
+    pub log_key: String,
+    /// `None`: the moment it is written.
+    pub created_at: Option<DateTime<Utc>>,
+    /// `None`: there is no such part. At least one of `system` and `history` is there.
+    pub system: Option<String>,
+    pub history: Option<Vec<String>>,
+    pub conversation_id: Option<String>,
+    pub interaction_id: Option<String>,
+    pub user_id: Option<String>,
+    pub service_id: Option<String>,
+    pub prompt_type: Option<String>,
+    pub model: Option<String>,
+    /// JSON, byte for byte as it was written.
+    pub attributes: Option<String>,
+    /// JSON, as it was written.
+    pub required_permissions: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    log_key: String,
+    created_at: Option<DateTime<Utc>>,
+    system: Option<String>,
+    history: Option<Vec<String>>,
+    conversation_id: Option<String>,
+    interaction_id: Option<String>,
+    user_id: Option<String>,
+    service_id: Option<String>,
+    prompt_type: Option<String>,
+    model: Option<String>,
+    attributes: Option<Box<RawValue>>,
+    required_permissions: Option<Box<RawValue>>,
+}
+
+impl Draft {
+    /// Reads one JSON object. Fields it does not know are ignored.
+    ///
+    /// # Errors
+    /// The reason: too large, nested too deep, no JSON, a field of the wrong type, neither `system` nor `history`, a
+    /// history with too many prompts.
+    pub fn parse(json: &[u8]) -> Result<Self, Reason> {
+        if json.len() > RECORD_BYTES_MAX {
+            return Err(record_too_large());
+        }
+        nesting::check(json)?;
+        let wire: Wire = serde_json::from_slice(json)
+            .map_err(|error| Reason::new(format!("this is no prompt log: {error}")))?;
+        if wire.system.is_none() && wire.history.is_none() {
+            return Err(Reason::new(
+                "a prompt log needs `system`, `history` or both; here both are missing",
+            ));
+        }
+        history_fits(wire.history.as_ref().map_or(0, Vec::len))?;
+        let text = |json: Box<RawValue>| String::from(Box::<str>::from(json));
+        Ok(Self {
+            log_key: wire.log_key,
+            created_at: wire.created_at,
+            system: wire.system,
+            history: wire.history,
+            conversation_id: wire.conversation_id,
+            interaction_id: wire.interaction_id,
+            user_id: wire.user_id,
+            service_id: wire.service_id,
+            prompt_type: wire.prompt_type,
+            model: wire.model,
+            attributes: wire.attributes.map(text),
+            required_permissions: wire.required_permissions.map(text),
+        })
+    }
+}
+
+pub(crate) fn history_fits(prompts: usize) -> Result<(), Reason> {
+    if prompts <= HISTORY_PROMPTS_MAX {
+        return Ok(());
+    }
+    Err(Reason::new(format!(
+        "the history has {prompts} prompts; at most {HISTORY_PROMPTS_MAX} are accepted"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(json: &str, reason: &str) {
+        let error = Draft::parse(json.as_bytes()).expect_err("a rejection");
+        assert!(
+            error.as_str().contains(reason),
+            "{:?} does not say {reason:?}",
+            error.as_str()
+        );
+    }
+
+    #[test]
+    fn only_the_key_and_one_part_are_required() {
+        let draft = Draft::parse(br#"{"log_key": "a/b", "history": []}"#).unwrap();
+        let expected = Draft {
+            log_key: "a/b".to_owned(),
+            history: Some(vec![]),
+            ..Draft::default()
+        };
+        assert_eq!(draft, expected);
+    }
+
+    #[test]
+    fn what_is_json_stays_as_it_was_written() {
+        let draft = Draft::parse(
+            br#"{"log_key":"a","system":"","attributes":{"b": 1.10, "a":2},"required_permissions":[ {} ]}"#,
+        )
+        .unwrap();
+        assert_eq!(draft.attributes.as_deref(), Some(r#"{"b": 1.10, "a":2}"#));
+        assert_eq!(draft.required_permissions.as_deref(), Some("[ {} ]"));
+    }
+
+    #[test]
+    fn null_is_what_leaving_it_out_is_and_unknown_fields_are_ignored() {
+        let draft = Draft::parse(
+            br#"{"log_key":"a","system":"s","history":null,"attributes":null,"required_permissions":null,"more":[1]}"#,
+        )
+        .unwrap();
+        assert_eq!((draft.history, draft.attributes), (None, None));
+        assert_eq!(draft.required_permissions, None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        check("{}", "missing field `log_key`");
+        check(r#"{"log_key":"a"}"#, "`system`, `history` or both");
+        check(
+            r#"{"log_key":"a","system":null,"history":null}"#,
+            "both are missing",
+        );
+        check(r#"{"log_key":"a","history":[1]}"#, "expected a string");
+        check(
+            r#"{"log_key":"a","system":"","created_at":"yesterday"}"#,
+            "line 1",
+        );
+        check("[", "EOF");
+        check("", "EOF");
+        check("\u{1}", "no prompt log");
+    }
+
+    #[test]
+    fn limits_are_named() {
+        let history = |prompts| {
+            let list = vec!["\"\""; prompts].join(",");
+            format!(r#"{{"log_key":"a","history":[{list}]}}"#)
+        };
+        assert!(Draft::parse(history(10_000).as_bytes()).is_ok());
+        check(&history(10_001), "at most 10000");
+        let nested = |levels: usize| {
+            let json = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+            format!(r#"{{"log_key":"a","system":"","attributes":{json}}}"#)
+        };
+        assert!(Draft::parse(nested(63).as_bytes()).is_ok());
+        check(&nested(64), "deeper than 64");
+        check(&nested(100_000), "deeper than 64");
+    }
+}

@@ -1,0 +1,216 @@
+//! Reads the records of one request while its body arrives.
+//!
+//! `http/write_prompt_logs` → here → [`Writers`](super::Writers). Nothing is written before the whole body was read, so a
+//! request that fails changes nothing. What is held of all requests together is limited by [`Room`]. Not here: where
+//! records end (`prompt_intake`), what one is (`record`), compression (`http/body`).
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use prompt_intake::{Draft, Reason, Splitter};
+use rules::{Error, Result};
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::ingest::Chunk;
+use super::record::Record;
+use super::retention::{refuse_if_ahead, refuse_if_expired};
+
+/// With more bad records than this the whole request is a mistake, and the list of them no help.
+const REJECTED_MAX: usize = 10_000;
+/// What permits of [`Room`] stand for.
+const ROOM_UNIT_BYTES: usize = 64 * 1024;
+
+/// Memory for the text of all requests under way.
+#[derive(Debug, Clone)]
+pub struct Room(Arc<Semaphore>);
+
+/// What one request has of the room; given back when it is dropped.
+#[derive(Debug, Default)]
+struct Share {
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+/// One record that was not taken, as the wire contract (section 7) shows it.
+#[derive(Debug, Serialize, PartialEq, Eq)]
+pub struct Rejected {
+    /// Counted from 0 in the order of the body.
+    pub index: usize,
+    pub log_key: Option<String>,
+    pub detail: String,
+}
+
+/// The records of one request.
+#[derive(Debug)]
+pub struct Intake {
+    splitter: Splitter,
+    records: Records,
+}
+
+/// What came out of the splitter so far.
+#[derive(Debug)]
+struct Records {
+    /// When the request came, and the oldest instant the organization still keeps.
+    now: DateTime<Utc>,
+    oldest: DateTime<Utc>,
+    chunk: Chunk,
+    rejected: Vec<Rejected>,
+    room: Room,
+    share: Share,
+}
+
+impl Room {
+    pub fn new(bytes: u64) -> Self {
+        let units = usize::try_from(bytes).unwrap_or(usize::MAX) / ROOM_UNIT_BYTES;
+        Self(Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Makes the share hold at least `bytes`.
+    ///
+    /// # Errors
+    /// `Unavailable` when others have the rest.
+    fn grow(&self, share: &mut Share, bytes: usize) -> Result<()> {
+        let held = share
+            .permit
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = bytes.div_ceil(ROOM_UNIT_BYTES).saturating_sub(held);
+        if missing == 0 {
+            return Ok(());
+        }
+        let missing = u32::try_from(missing).unwrap_or(u32::MAX);
+        let more = Arc::clone(&self.0).try_acquire_many_owned(missing);
+        let more = more.map_err(|error| {
+            Error::unavailable("too much is being written at the moment; send it again")
+                .because(error)
+        })?;
+        match &mut share.permit {
+            Some(permit) => permit.merge(more),
+            None => share.permit = Some(more),
+        }
+        Ok(())
+    }
+}
+
+impl Intake {
+    /// For a request that came at `now` to an organization that keeps logs from `oldest` on.
+    pub fn new(room: Room, now: DateTime<Utc>, oldest: DateTime<Utc>) -> Self {
+        let (chunk, rejected, share) = (Chunk::default(), Vec::new(), Share::default());
+        Self {
+            splitter: Splitter::new(),
+            records: Records {
+                now,
+                oldest,
+                chunk,
+                rejected,
+                room,
+                share,
+            },
+        }
+    }
+
+    /// The request's good records, and why the others are not among them. The room is held until `Accepted` is dropped.
+    ///
+    /// # Errors
+    /// `Invalid` when there is no good record; the other errors as when writing into it.
+    pub fn finish(mut self) -> Result<Accepted> {
+        let mut outcome = Ok(());
+        let records = &mut self.records;
+        self.splitter.finish(&mut |index, record| {
+            if outcome.is_ok() {
+                outcome = records.take(index, record);
+            }
+        });
+        outcome?;
+        let Records {
+            chunk,
+            rejected,
+            share,
+            ..
+        } = self.records;
+        if chunk.is_empty() {
+            return Err(nothing(&rejected));
+        }
+        Ok(Accepted {
+            records: chunk.into_records(),
+            rejected,
+            _share: share,
+        })
+    }
+}
+
+impl Write for Intake {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut outcome = Ok(());
+        let records = &mut self.records;
+        self.splitter.push(bytes, &mut |index, record| {
+            if outcome.is_ok() {
+                outcome = records.take(index, record);
+            }
+        });
+        let held = self.records.chunk.bytes() + self.splitter.held_bytes();
+        outcome
+            .and_then(|()| self.records.room.grow(&mut self.records.share, held))
+            .map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Records {
+    /// The record, if the organization keeps logs of its age.
+    fn in_time(&self, record: Record) -> Result<Record> {
+        refuse_if_expired(record.created_at, self.oldest)?;
+        refuse_if_ahead(record.created_at, self.now)?;
+        Ok(record)
+    }
+
+    fn take(&mut self, index: usize, record: Result<&[u8], Reason>) -> Result<()> {
+        let draft = record.and_then(Draft::parse);
+        let log_key = draft.as_ref().ok().map(|draft| draft.log_key.clone());
+        let record = draft
+            .map_err(|reason| Error::invalid(reason.to_string()))
+            .and_then(Record::new)
+            .and_then(|record| self.in_time(record));
+        match record {
+            Ok(record) => self.chunk.push(record),
+            Err(_) if self.rejected.len() == REJECTED_MAX => {
+                return Err(Error::invalid(format!(
+                    "more than {REJECTED_MAX} records cannot be taken; nothing was written"
+                )));
+            }
+            Err(error) => self.rejected.push(Rejected {
+                index,
+                log_key,
+                detail: error.message().to_owned(),
+            }),
+        }
+        Ok(())
+    }
+}
+
+/// What a request brought.
+#[derive(Debug)]
+pub struct Accepted {
+    pub records: Vec<Record>,
+    pub rejected: Vec<Rejected>,
+    _share: Share,
+}
+
+fn nothing(rejected: &[Rejected]) -> Error {
+    match rejected {
+        [] => Error::invalid(
+            "the body holds no prompt log; send a JSON array of records, or one record a line",
+        ),
+        [first, ..] => {
+            let (count, index, detail) = (rejected.len(), first.index, &first.detail);
+            Error::invalid(format!(
+                "none of the {count} records can be taken; record {index}: {detail}"
+            ))
+        }
+    }
+}

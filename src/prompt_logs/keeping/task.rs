@@ -1,0 +1,190 @@
+//! The work that goes on in the background of a server, one organization after the other.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use rules::{Error, OrgId, Result};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::compact::{Compacted, compact};
+use super::expire::{Expired, expire};
+use super::plan::Zeal;
+use crate::clock::Clock;
+use crate::config::{Keeping, Retention};
+use crate::directory::{Directory, Organization};
+use crate::lake::Lake;
+use crate::lake::clean::{Cleaned, clean};
+use crate::lake::prompt_log_table as table_shape;
+
+/// Merges, drops and deletes at the pace of the settings, until it is told to stop.
+#[derive(Debug)]
+pub struct Keeper {
+    lake: Lake,
+    directory: Directory,
+    clock: Clock,
+    keeping: Keeping,
+    retention: Retention,
+    /// The version of each organization's table at which nothing was left to merge.
+    merged: HashMap<OrgId, u64>,
+    /// Files that could not be merged.
+    unfit: HashSet<String>,
+}
+
+impl Keeper {
+    pub fn new(
+        lake: Lake,
+        directory: Directory,
+        clock: Clock,
+        keeping: Keeping,
+        retention: Retention,
+    ) -> Self {
+        Self {
+            lake,
+            directory,
+            clock,
+            keeping,
+            retention,
+            merged: HashMap::new(),
+            unfit: HashSet::new(),
+        }
+    }
+
+    /// Works until `stop` holds true or its sender is gone. An error is logged; the next round tries again.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let round = Duration::from_secs(self.keeping.expire_seconds);
+        let look = match self.keeping.compact_seconds {
+            0 => round,
+            seconds => Duration::from_secs(seconds).min(round),
+        };
+        let mut next_round = Instant::now();
+        while !is_set(&stop) {
+            let whole = Instant::now() >= next_round;
+            if whole {
+                next_round = Instant::now() + round;
+            }
+            match self.directory.organizations().await {
+                Ok(organizations) => {
+                    for organization in organizations {
+                        self.keep(&organization, whole, &stop).await;
+                    }
+                }
+                Err(error) => warn(
+                    &error,
+                    "the organizations whose logs are to be kept are unknown",
+                ),
+            }
+            tokio::select! {
+                _ = stop.changed() => {}
+                () = tokio::time::sleep(look) => {}
+            }
+        }
+    }
+
+    /// What is due for one organization; all of it in a `whole` round, otherwise merging after a write.
+    async fn keep(
+        &mut self,
+        organization: &Organization,
+        whole: bool,
+        stop: &watch::Receiver<bool>,
+    ) {
+        let org = &organization.org_id;
+        if whole
+            && !is_set(stop)
+            && let Err(error) = self.drop_expired(organization).await
+        {
+            warn(&error, "expired prompt logs could not be dropped");
+        }
+        if self.keeping.compact_seconds > 0
+            && !is_set(stop)
+            && let Err(error) = self.merge(org, whole, stop).await
+        {
+            warn(&error, "the files of prompt logs could not be merged");
+        }
+    }
+
+    async fn drop_expired(&self, organization: &Organization) -> Result<()> {
+        let (lake, org) = (self.lake.clone(), organization.org_id.clone());
+        let now = self.clock.now();
+        let days = organization.retention_days_or(self.retention.days);
+        let oldest = table_shape::oldest(now, days);
+        let keep = TimeDelta::seconds(self.keeping.unused_seconds.into());
+        let done = off_thread(async move {
+            let expired = expire(&lake, &org, oldest).await?;
+            let cleaned = clean(&lake, &org, &table_shape::name(), now, keep).await?;
+            Ok((expired, cleaned))
+        });
+        let (expired, cleaned) = done.await?;
+        if expired != Expired::default() || cleaned != Cleaned::default() {
+            tracing::info!(
+                org.id = organization.org_id.as_str(),
+                days = expired.days,
+                logs = expired.logs,
+                files = cleaned.files,
+                bytes = cleaned.bytes,
+                log_files = cleaned.log_files,
+                "dropped expired prompt logs, deleted files nobody needs"
+            );
+        }
+        Ok(())
+    }
+
+    async fn merge(
+        &mut self,
+        org: &OrgId,
+        whole: bool,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<()> {
+        let (lake, name) = (self.lake.clone(), table_shape::name());
+        let known = self.merged.get(org).copied();
+        if !whole && !lake.has_newer(org, &name, known).await? {
+            return Ok(());
+        }
+        let (org, stop, now) = (org.clone(), stop.clone(), self.clock.now());
+        let mut unfit = std::mem::take(&mut self.unfit);
+        let (org, unfit, merged) = off_thread(async move {
+            let progress = |_| match is_set(&stop) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            };
+            let merged = compact(&lake, &org, Zeal::Due, now, &mut unfit, &progress).await;
+            Ok((org, unfit, merged))
+        })
+        .await?;
+        self.unfit = unfit;
+        let merged: Compacted = merged?;
+        if merged.merged_files > 0 {
+            tracing::debug!(
+                org.id = org.as_str(),
+                merged = merged.merged_files,
+                into = merged.new_files,
+                bytes = merged.new_bytes,
+                "merged files of prompt logs"
+            );
+        }
+        if let Some(version) = merged.version {
+            self.merged.insert(org, version);
+        }
+        Ok(())
+    }
+}
+
+fn is_set(stop: &watch::Receiver<bool>) -> bool {
+    *stop.borrow() || stop.has_changed().is_err()
+}
+
+/// Decoding and compressing would hold up requests: they run on a thread of their own.
+async fn off_thread<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || runtime.block_on(work))
+        .await
+        .map_err(|error| Error::internal("the work on stored logs broke off").because(error))?
+}
+
+fn warn(error: &Error, what: &str) {
+    tracing::warn!(error = error as &dyn std::error::Error, "{what}");
+}
