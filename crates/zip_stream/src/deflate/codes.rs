@@ -1,14 +1,22 @@
 //! Huffman codes of one kind of text, and the block header that tells a reader of them (RFC 1951, section 3.2.7).
 
-use super::bits::Bits;
+use super::bits::Field;
+use super::matches::{LENGTH_EXTRA, distance_base};
 
 pub(super) const LITERALS: usize = 286;
 pub(super) const DISTANCES: usize = 30;
 pub(super) const END_OF_BLOCK: usize = 256;
+/// Begins a stored block that is not the last one.
+pub(super) const STORED_BLOCK: Field = Field {
+    bits: 0b000,
+    len: 3,
+};
 const CODE_BITS_MAX: usize = 15;
 const HEADER_CODE_BITS_MAX: usize = 7;
 /// The order in which a header gives the lengths of its own codes.
-const HEADER_ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+const HEADER_ORDER: [usize; 19] = [
+    16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
+];
 
 /// How often each symbol stands in a stretch of text.
 #[derive(Clone, Debug)]
@@ -19,37 +27,51 @@ pub(super) struct Counts {
 
 impl Counts {
     pub(super) fn new() -> Self {
-        Counts { literals: [0; LITERALS], distances: [0; DISTANCES] }
+        Counts {
+            literals: [0; LITERALS],
+            distances: [0; DISTANCES],
+        }
     }
 
-    /// The least number of bits any codes need, without the extra bits, rounded down.
+    /// About the least number of bits any codes need, without the extra bits.
     pub(super) fn bits_min(&self) -> u64 {
         bits_min(&self.literals) + bits_min(&self.distances)
+    }
+
+    /// Bits that follow the codes of lengths and distances, whatever these are.
+    pub(super) fn extra_bits(&self) -> u64 {
+        let lengths = self.literals[257..].iter().zip(LENGTH_EXTRA);
+        let lengths: u64 = lengths
+            .map(|(&count, extra)| u64::from(count) * u64::from(extra))
+            .sum();
+        let distances = self.distances.iter().enumerate();
+        let distances: u64 = distances
+            .map(|(symbol, &count)| u64::from(count) * u64::from(distance_base(symbol).1))
+            .sum();
+        lengths + distances
     }
 }
 
 fn bits_min(counts: &[u32]) -> u64 {
     let total: u32 = counts.iter().sum();
-    let all = f64::from(total).log2() * f64::from(total);
-    let parts = counts.iter().filter(|count| **count > 1);
-    let parts: f64 = parts.map(|&count| f64::from(count) * f64::from(count).log2()).sum();
-    (all - parts).max(0.0) as u64
+    let parts: u64 = counts.iter().map(|&count| log_256(count)).sum();
+    log_256(total).saturating_sub(parts) / 256
 }
 
-/// A code and its length in bits, first bit lowest.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Code {
-    pub(super) bits: u32,
-    pub(super) len: u32,
+/// 256 · n · log2(n), with straight lines between the powers of two.
+fn log_256(n: u32) -> u64 {
+    let whole = n.checked_ilog2().unwrap_or(0);
+    let part = ((u64::from(n) << 8) >> whole).saturating_sub(256);
+    u64::from(n) * ((u64::from(whole) << 8) + part)
 }
 
 /// Codes for every literal, length and distance, so that any text can be written with them.
 #[derive(Clone, Debug)]
 pub(super) struct Codes {
-    pub(super) literals: [Code; LITERALS],
-    pub(super) distances: [Code; DISTANCES],
+    pub(super) literals: [Field; LITERALS],
+    pub(super) distances: [Field; DISTANCES],
     /// What begins a block with these codes.
-    pub(super) header: Vec<Code>,
+    pub(super) header: Vec<Field>,
     pub(super) header_bits: u64,
 }
 
@@ -57,40 +79,66 @@ impl Codes {
     /// Short codes for what is counted often; what is not counted has a long one.
     pub(super) fn new(counts: &Counts) -> Codes {
         // Weights, so that all the uncounted together cost the counted little.
-        let weights = |counts: &[u32]| counts.iter().map(|count| count.saturating_mul(16).max(1)).collect::<Vec<u32>>();
-        let literals = lengths(&weights(&counts.literals), CODE_BITS_MAX);
+        let weights = |counts: &[u32]| {
+            counts
+                .iter()
+                .map(|count| count.saturating_mul(16).max(1))
+                .collect::<Vec<u32>>()
+        };
+        let mut literals = weights(&counts.literals);
+        // Every block has an end.
+        literals[END_OF_BLOCK] = literals[END_OF_BLOCK].max(16);
+        let literals = lengths(&literals, CODE_BITS_MAX);
         let distances = lengths(&weights(&counts.distances), CODE_BITS_MAX);
         let header = header(&literals, &distances);
+        Codes::of_lengths(&literals, &distances, header)
+    }
+
+    /// The codes every reader knows (section 3.2.6).
+    pub(super) fn fixed() -> Codes {
+        let literals = (0..288u32).map(|symbol| match symbol {
+            0..144 | 280.. => 8,
+            144..256 => 9,
+            256..280 => 7,
+        });
+        let header = vec![Field {
+            bits: 0b010,
+            len: 3,
+        }];
+        Codes::of_lengths(&literals.collect::<Vec<u8>>(), &[5; DISTANCES], header)
+    }
+
+    fn of_lengths(literals: &[u8], distances: &[u8], header: Vec<Field>) -> Codes {
         let header_bits = header.iter().map(|code| u64::from(code.len)).sum();
         let mut codes = Codes {
-            literals: [Code::default(); LITERALS],
-            distances: [Code::default(); DISTANCES],
+            literals: [Field::default(); LITERALS],
+            distances: [Field::default(); DISTANCES],
             header,
             header_bits,
         };
-        assign(&literals, &mut codes.literals);
-        assign(&distances, &mut codes.distances);
+        assign(literals, &mut codes.literals);
+        assign(distances, &mut codes.distances);
         codes
     }
 
     /// Bits that the counted symbols take with these codes, without the extra bits.
     pub(super) fn bits(&self, counts: &Counts) -> u64 {
-        let bits = |counts: &[u32], codes: &[Code]| -> u64 {
-            counts.iter().zip(codes).map(|(count, code)| u64::from(*count) * u64::from(code.len)).sum()
+        let bits = |counts: &[u32], codes: &[Field]| -> u64 {
+            counts
+                .iter()
+                .zip(codes)
+                .map(|(count, code)| u64::from(*count) * u64::from(code.len))
+                .sum()
         };
         bits(&counts.literals, &self.literals) + bits(&counts.distances, &self.distances)
-    }
-
-    pub(super) fn begin(&self, bits: &mut Bits) {
-        for code in &self.header {
-            bits.put(code.bits, code.len);
-        }
     }
 }
 
 /// The lengths of the codes for symbols of these weights, none above `max`. Two symbols at least.
 fn lengths(weights: &[u32], max: usize) -> Vec<u8> {
-    let mut order: Vec<usize> = (0..weights.len()).filter(|&symbol| weights[symbol] > 0).collect();
+    let mut order: Vec<usize> = (0..weights.len())
+        .filter(|&symbol| weights[symbol] > 0)
+        .collect();
     order.sort_unstable_by_key(|&symbol| (weights[symbol], symbol));
     let count = order.len();
     let mut lengths = vec![0; weights.len()];
@@ -101,7 +149,10 @@ fn lengths(weights: &[u32], max: usize) -> Vec<u8> {
         return lengths;
     }
     // Huffman with two queues: leaves in order of weight, and the nodes made of them, which come out in that order.
-    let mut weight: Vec<u64> = order.iter().map(|&symbol| u64::from(weights[symbol])).collect();
+    let mut weight: Vec<u64> = order
+        .iter()
+        .map(|&symbol| u64::from(weights[symbol]))
+        .collect();
     let mut parent = vec![0; 2 * count - 1];
     let (mut leaf, mut node) = (0, count);
     for made in count..2 * count - 1 {
@@ -140,7 +191,10 @@ fn limit(per_length: &mut [usize; 64], max: usize) {
     let room = 1usize << max;
     let mut taken: usize = (1..=max).map(|len| per_length[len] << (max - len)).sum();
     while taken > room {
-        let shorter = (1..max).rev().find(|&len| per_length[len] > 0).expect("a code shorter than the longest");
+        let shorter = (1..max)
+            .rev()
+            .find(|&len| per_length[len] > 0)
+            .expect("a code shorter than the longest");
         per_length[shorter] -= 1;
         per_length[shorter + 1] += 2;
         per_length[max] -= 1;
@@ -149,7 +203,7 @@ fn limit(per_length: &mut [usize; 64], max: usize) {
 }
 
 /// Gives out the codes by length, then by symbol.
-fn assign(lengths: &[u8], codes: &mut [Code]) {
+fn assign(lengths: &[u8], codes: &mut [Field]) {
     let mut next = [0u32; CODE_BITS_MAX + 2];
     for &len in lengths.iter().filter(|&&len| len > 0) {
         next[len as usize + 1] += 1;
@@ -163,31 +217,44 @@ fn assign(lengths: &[u8], codes: &mut [Code]) {
         if len > 0 {
             let len = u32::from(len);
             let bits = &mut next[len as usize];
-            *code = Code { bits: bits.reverse_bits() >> (32 - len), len };
+            *code = Field {
+                bits: bits.reverse_bits() >> (32 - len),
+                len,
+            };
             *bits += 1;
         }
     }
 }
 
 /// A block that is not the last one, with codes of its own.
-fn header(literals: &[u8], distances: &[u8]) -> Vec<Code> {
+fn header(literals: &[u8], distances: &[u8]) -> Vec<Field> {
     let runs = runs(&[literals, distances].concat());
     let mut counts = [0u32; 19];
     for (symbol, _) in &runs {
         counts[*symbol] += 1;
     }
     let lengths = lengths(&counts, HEADER_CODE_BITS_MAX);
-    let mut codes = [Code::default(); 19];
+    let mut codes = [Field::default(); 19];
     assign(&lengths, &mut codes);
-    let given = HEADER_ORDER.iter().rposition(|&symbol| lengths[symbol] > 0).map_or(4, |last| (last + 1).max(4));
-    let field = |bits: usize, len| Code { bits: u32::try_from(bits).expect("a small number"), len };
+    let given = HEADER_ORDER
+        .iter()
+        .rposition(|&symbol| lengths[symbol] > 0)
+        .map_or(4, |last| (last + 1).max(4));
+    let field = |bits: usize, len| Field {
+        bits: u32::try_from(bits).expect("a small number"),
+        len,
+    };
     let mut header = vec![
         field(0b100, 3),
         field(literals.len() - 257, 5),
         field(distances.len() - 1, 5),
         field(given - 4, 4),
     ];
-    header.extend(HEADER_ORDER[..given].iter().map(|&symbol| field(lengths[symbol] as usize, 3)));
+    header.extend(
+        HEADER_ORDER[..given]
+            .iter()
+            .map(|&symbol| field(lengths[symbol] as usize, 3)),
+    );
     for (symbol, repeat) in runs {
         header.push(codes[symbol]);
         match symbol {
@@ -206,7 +273,10 @@ fn runs(lengths: &[u8]) -> Vec<(usize, usize)> {
     let mut at = 0;
     while at < lengths.len() {
         let len = lengths[at];
-        let mut run = lengths[at..].iter().take_while(|&&next| next == len).count();
+        let mut run = lengths[at..]
+            .iter()
+            .take_while(|&&next| next == len)
+            .count();
         at += run;
         if len == 0 {
             while run >= 3 {
