@@ -43,7 +43,8 @@ impl App {
     pub async fn open(config: Config, clock: Clock) -> Result<Arc<Self>> {
         let directory = Directory::open(&config.directory_file()).await?;
         let identity = Identity::open(directory.clone(), clock.clone(), &config.identity).await?;
-        let lake = Lake::local(&config.lake_dir())?;
+        let read_limit = Duration::from_secs(config.limits.storage_seconds);
+        let lake = Lake::local(&config.lake_dir())?.with_read_limit(read_limit);
         let program = std::env::current_exe().map_err(|error| {
             Error::internal("the program does not know where it lies").because(error)
         })?;

@@ -123,6 +123,8 @@ section! {
             "Prompt logs in one downloaded archive.";
         download_idle_seconds: u64 = 60, (1..=3600),
             "Seconds a client may read nothing of a download before it is cut off.";
+        storage_seconds: u64 = 30, (1..=3600),
+            "Seconds one read of storage may take; what it was to read then counts as unreadable.";
         sql_rows: usize = 1000, (1..=1_000_000),
             "Rows in the answer to one synchronous query.";
         sql_seconds: u64 = 30, (1..=86_400),

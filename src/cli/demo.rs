@@ -126,7 +126,7 @@ async fn make_organization(directory: &Directory, org: &OrgId, now: DateTime<Utc
     }
     for (user, role) in USERS {
         let user_id = UserId::parse(user)?;
-        if directory.caller(org, &user_id).await?.is_none() {
+        if directory.caller(org, &user_id, now).await?.is_none() {
             let role = RoleName::parse(role)?;
             let (email, first_name, last_name) = (Some(format!("{user}@demo.invalid")), None, None);
             let new = NewUser {

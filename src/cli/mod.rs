@@ -8,6 +8,7 @@
 mod api_key;
 mod client;
 mod demo;
+mod grant;
 mod keeping;
 mod org;
 mod progress;
@@ -60,6 +61,7 @@ enum Command {
     Org(org::Args),
     User(user::Args),
     ApiKey(api_key::Args),
+    Grant(grant::Args),
     Token(token::Args),
     PromptLogs(prompt_logs::Args),
     Table(table::Args),
@@ -136,6 +138,7 @@ fn run(command: Command, config: Option<PathBuf>, data: Option<PathBuf>, json: b
             Command::Org(args) => org::run(args, &context).await,
             Command::User(args) => user::run(args, &context).await,
             Command::ApiKey(args) => api_key::run(args, &context).await,
+            Command::Grant(args) => grant::run(args, &context).await,
             Command::Token(args) => token::run(args, &context).await,
             Command::PromptLogs(args) => prompt_logs::run(args, &context).await,
             Command::Table(args) => table::run(args, &context).await,

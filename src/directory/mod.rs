@@ -23,6 +23,7 @@ mod organizations;
 mod roles;
 mod schema;
 mod signing_keys;
+mod temporary_grants;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -31,6 +32,7 @@ pub use api_keys::{API_KEYS_MAX, ApiKey, NewApiKey};
 pub use ids::object_id;
 pub use organizations::Organization;
 pub use signing_keys::SigningKey;
+pub use temporary_grants::{NewTemporaryGrant, TemporaryGrant};
 pub use users::{NewUser, User};
 
 /// How long a statement waits for another process's transaction; those last milliseconds.

@@ -19,6 +19,11 @@ const STEPS: &[(i64, &str, &str)] = &[
         "retention",
         include_str!("migrations/0002_retention.sql"),
     ),
+    (
+        3,
+        "temporary permission grants",
+        include_str!("migrations/0003_temporary_permission_grants.sql"),
+    ),
 ];
 
 /// Applies the steps that are missing, all or none.

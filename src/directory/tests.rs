@@ -4,6 +4,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod temporary_grants;
+
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp_millis(1_795_521_600_123).unwrap()
 }
@@ -356,7 +358,9 @@ async fn a_caller_has_the_role_of_their_own_organization_and_no_other() {
         .create_user(&new_user("airline", "mia", None), now())
         .await
         .unwrap();
-    let caller = directory.caller(&org("airline"), &user_id("mia")).await;
+    let caller = directory
+        .caller(&org("airline"), &user_id("mia"), now())
+        .await;
     let [default_user, ..] = rules::default_roles();
     let expected = Caller {
         org_id: org("airline"),
@@ -365,7 +369,7 @@ async fn a_caller_has_the_role_of_their_own_organization_and_no_other() {
         temporary_grants: Vec::new(),
     };
     assert_eq!(caller.unwrap(), Some(expected));
-    let elsewhere = directory.caller(&org("bank"), &user_id("mia")).await;
+    let elsewhere = directory.caller(&org("bank"), &user_id("mia"), now()).await;
     assert_eq!(elsewhere.unwrap(), None);
 }
 
@@ -381,7 +385,9 @@ async fn a_role_whose_grants_cannot_be_read_makes_no_caller() {
         .await
         .unwrap();
     refused(
-        directory.caller(&org("airline"), &user_id("mia")).await,
+        directory
+            .caller(&org("airline"), &user_id("mia"), now())
+            .await,
         &Kind::Internal,
         "a role in the directory database is damaged; restore it from a backup",
     );

@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use rules::{Caller, Error, OrgId, Result, RoleName, UserId};
 use sqlx::sqlite::SqliteRow;
 
-use super::{Directory, check_text, column, damaged, failed, instant, is_unique_violation, roles};
+use super::{
+    Directory, check_text, column, damaged, failed, instant, is_unique_violation, roles,
+    temporary_grants,
+};
 
 /// The most characters of an e-mail address (RFC 5321: 64 before the @, 255 behind it).
 const EMAIL_CHARS_MAX: usize = 320;
@@ -84,15 +87,23 @@ impl Directory {
         rows.iter().map(|row| user(org_id, row)).collect()
     }
 
-    /// What a user may do, now: the one look-up every request makes. None when there is no such user any more.
-    pub async fn caller(&self, org_id: &OrgId, user_id: &UserId) -> Result<Option<Caller>> {
+    /// What a user may do at `now`, temporary grants included: the one look-up every request makes. None when there is
+    /// no such user any more.
+    pub async fn caller(
+        &self,
+        org_id: &OrgId,
+        user_id: &UserId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Caller>> {
+        // One transaction: role and grants are of one moment.
+        let mut transaction = self.pool.begin().await.map_err(failed)?;
         let row: Option<(String, String)> = sqlx::query_as(
             "SELECT name, permission_grants FROM users JOIN roles USING (org_id, role_id)
              WHERE org_id = ? AND user_id = ?",
         )
         .bind(org_id.as_str())
         .bind(user_id.as_str())
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut *transaction)
         .await
         .map_err(failed)?;
         let Some((role, grants)) = row else {
@@ -102,7 +113,8 @@ impl Directory {
             org_id: org_id.clone(),
             user_id: user_id.clone(),
             role: roles::role(&role, &grants)?,
-            temporary_grants: Vec::new(),
+            temporary_grants: temporary_grants::current(&mut transaction, org_id, user_id, now)
+                .await?,
         }))
     }
 }

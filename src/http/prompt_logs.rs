@@ -11,6 +11,7 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
+use futures::FutureExt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rules::{Caller, Error, OrgId, Result};
 
@@ -20,7 +21,7 @@ use super::limited::limited;
 use super::problem::Problem;
 use crate::app::App;
 use crate::guard::Endpoint;
-use crate::prompt_logs::{Selection, archive, select};
+use crate::prompt_logs::{Access, LookUp, Selection, archive, select};
 
 /// What a log key keeps when it is percent-encoded: RFC 3986's unreserved characters.
 const KEY: &AsciiSet = &NON_ALPHANUMERIC
@@ -28,6 +29,8 @@ const KEY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'.')
     .remove(b'~');
+/// What the endpoint itself asks for.
+const PERMISSION: &str = "Admin:GetPromptLogs";
 /// Longer file names trouble file systems.
 const FILE_NAME_CHARS_MAX: usize = 120;
 
@@ -53,7 +56,7 @@ pub(super) async fn get(
         .take(Endpoint::PromptLogs, &user, app.clock.now());
     let work = async {
         let organization = located(&app, &org, cluster.as_ref()).await?;
-        permitted(&caller, &org, "Admin:GetPromptLogs")?;
+        permitted(&caller, &org, PERMISSION)?;
         let days = organization.retention_days_or(app.config.retention.days);
         download(&app, &org, days, &caller, &parameters, &method).await
     };
@@ -93,7 +96,7 @@ fn parameters(query: &str) -> Result<Parameters> {
 }
 
 async fn download(
-    app: &App,
+    app: &Arc<App>,
     org: &OrgId,
     days: u32,
     caller: &Caller,
@@ -108,8 +111,12 @@ async fn download(
     };
     let selection = select::select(&app.lake, org, caller, query, app.clock.now()).await?;
     if selection.is_empty() {
+        let past = match days {
+            1 => "day".to_owned(),
+            days => format!("{days} days"),
+        };
         return Err(Error::not_found(format!(
-            "no prompt log of the past {days} days has a key with this prefix"
+            "no prompt log of the past {past} has a key with this prefix"
         )));
     }
     let headers = headers(&selection, org, &parameters.prefix);
@@ -118,8 +125,25 @@ async fn download(
     }
     let comment = comment(&selection, &parameters.prefix);
     let idle = Duration::from_secs(app.config.limits.download_idle_seconds);
-    let body = Body::from_stream(archive::stream(selection, comment, idle));
+    let access = Access::new(caller.clone(), look_up(app, org, caller));
+    let body = Body::from_stream(archive::stream(selection, comment, idle, access));
     Ok((headers, body).into_response())
+}
+
+/// Who the caller is by now, if they may still use the endpoint.
+fn look_up(app: &Arc<App>, org: &OrgId, caller: &Caller) -> LookUp {
+    let (app, org, user) = (Arc::clone(app), org.clone(), caller.user_id.clone());
+    Box::new(move || {
+        let (app, org, user) = (Arc::clone(&app), org.clone(), user.clone());
+        let looked_up = async move {
+            let caller = app.directory.caller(&org, &user, app.clock.now()).await?;
+            let caller =
+                caller.ok_or_else(|| Error::unauthenticated("the user no longer exists"))?;
+            permitted(&caller, &org, PERMISSION)?;
+            Ok(caller)
+        };
+        looked_up.boxed()
+    })
 }
 
 fn headers(selection: &Selection, org: &OrgId, prefix: &str) -> HeaderMap {

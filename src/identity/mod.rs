@@ -56,7 +56,8 @@ impl Identity {
     /// # Errors
     /// `NotFound` when there is no such organization or user.
     pub async fn issue(&self, org_id: &OrgId, user_id: &UserId) -> Result<Token> {
-        if self.directory.caller(org_id, user_id).await?.is_none() {
+        let caller = self.directory.caller(org_id, user_id, self.now()).await?;
+        if caller.is_none() {
             self.known_organization(org_id).await?;
             return Err(Error::not_found(format!(
                 "organization {org_id} has no user {user_id}; create the user first"
@@ -73,14 +74,14 @@ impl Identity {
         self.tokens.verify(token).await
     }
 
-    /// The caller a token names, with the role they have now.
+    /// The caller a token names, with the role and the temporary grants they have now.
     ///
     /// # Errors
     /// `Unauthenticated` as [`Identity::verify`], or because the user no longer exists.
     pub async fn authenticate(&self, token: &str) -> Result<Caller> {
         let claims = self.verify(token).await?;
         self.directory
-            .caller(&claims.org, &claims.user)
+            .caller(&claims.org, &claims.user, self.now())
             .await?
             .ok_or_else(|| {
                 Error::unauthenticated("the token's user no longer exists; sign in again")

@@ -22,7 +22,7 @@ impl Identity {
     ) -> Result<Token> {
         self.known_organization(org_id).await?;
         let key = self.directory.api_key(org_id, key_id).await?;
-        let caller = self.directory.caller(org_id, user_id).await?;
+        let caller = self.directory.caller(org_id, user_id, self.now()).await?;
         let hash = key.as_ref().map_or(NOBODYS_HASH, |key| &key.secret_hash);
         let matches = self
             .hashing

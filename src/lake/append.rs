@@ -11,10 +11,12 @@ use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::{Add, StructField};
 use deltalake_core::protocol::SaveMode;
 use object_store::ObjectStore;
-use rules::{Error, Kind, OrgId, Result, TableName};
+use rules::{Error, OrgId, Result, TableName};
 
 use super::import::{self, Column, Format};
-use super::{DataFileWriter, Lake, commit, discard, table_properties, unavailable};
+use super::{
+    DataFileWriter, Lake, commit, discard, discard_uncommitted, table_properties, unavailable,
+};
 
 /// What became of a file's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,9 +91,7 @@ pub async fn import_file(
         }
     };
     if let Err(error) = committed {
-        if *error.kind() == Kind::Conflict {
-            discard(&store, &files).await;
-        }
+        discard_uncommitted(lake, target.org, target.table, &error, &files).await;
         return Err(error);
     }
     Ok(Imported {

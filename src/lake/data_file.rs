@@ -92,10 +92,12 @@ impl DataFileWriter {
             Some((column, value)) => format!("{column}={value}/{name}"),
             None => name,
         };
-        store
-            .put(&Path::from(path.as_str()), bytes.into())
-            .await
-            .map_err(unavailable)?;
+        let location = Path::from(path.as_str());
+        if let Err(error) = store.put(&location, bytes.into()).await {
+            // Whatever there is of it helps nobody, least of all on a disk that is full; often there is nothing.
+            let _ = store.delete(&location).await;
+            return Err(unavailable(error));
+        }
         Ok(Add {
             path,
             partition_values: self

@@ -8,12 +8,20 @@ pub mod append;
 pub mod clean;
 mod data_file;
 mod durable;
+#[cfg(test)]
+pub(crate) mod faults;
 pub mod import;
+mod log_files;
 mod object_reader;
 pub mod prompt_log_table;
+#[cfg(test)]
+mod tests;
+mod time_limit;
+mod warm;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use deltalake_core::kernel::transaction::{
     CommitBuilder, CommitProperties, TableReference, TransactionError,
@@ -24,10 +32,14 @@ use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path as StorePath};
-use rules::{Error, OrgId, Result, TableName};
+use rules::{Error, Kind, OrgId, Result, TableName};
 use url::Url;
 
+use time_limit::TimeLimit;
+use warm::Warm;
+
 pub use data_file::{DataFileWriter, table_properties};
+pub use log_files::{Footers, Group, LogFile, LogFooter, Page, list as list_logs};
 pub use object_reader::ObjectReader;
 
 /// The store's message for the caller when the lake cannot be reached; the cause goes to the log.
@@ -39,11 +51,26 @@ const OVERTAKEN: &str = "another writer changed the table at the same moment; tr
 /// store is always given, so the name stands for nothing else.
 const TABLE_SCHEME: &str = "memory";
 
-/// All organizations' tables below one URL: `{root}/{org_id}/{table}/`.
+/// How long a read may take where nobody says otherwise.
+const READ_LIMIT: Duration = Duration::from_secs(30);
+
+/// All organizations' tables below one URL: `{root}/{org_id}/{table}/`. Clones share what they keep of opened tables.
 #[derive(Clone, Debug)]
 pub struct Lake {
     root: Url,
+    /// The store itself, whose reads may take any time.
+    unlimited: Arc<dyn ObjectStore>,
     store: Arc<dyn ObjectStore>,
+    warm: Arc<Warm>,
+}
+
+/// The data files of an organization's prompt logs at one version of the table.
+#[derive(Debug, Clone)]
+pub struct LogTable {
+    /// Rooted in the table.
+    pub store: Arc<dyn ObjectStore>,
+    /// By least key.
+    pub files: Arc<Vec<Arc<LogFile>>>,
 }
 
 impl Lake {
@@ -68,10 +95,28 @@ impl Lake {
             folder.ok_or_else(|| Error::internal("only a lake in a local folder is supported"))?;
         // Rooted in the lake, so that no path of the machine shows in a plan or an error.
         let store = LocalFileSystem::new_with_prefix(folder).map_err(unavailable)?;
-        Ok(Self {
-            root: root.clone(),
-            store: Arc::new(durable::Durable::new(store)),
-        })
+        let store = Arc::new(durable::Durable::new(store));
+        Ok(Self::over(root.clone(), store))
+    }
+
+    /// The lake in a store rooted in it.
+    pub(crate) fn over(root: Url, store: Arc<dyn ObjectStore>) -> Self {
+        Self {
+            root,
+            unlimited: Arc::clone(&store),
+            store: Arc::new(TimeLimit::new(store, READ_LIMIT)),
+            warm: Arc::default(),
+        }
+    }
+
+    /// The same lake, with another limit for how long one read of its store may take. What it kept is forgotten.
+    #[must_use]
+    pub fn with_read_limit(self, limit: Duration) -> Self {
+        Self {
+            store: Arc::new(TimeLimit::new(Arc::clone(&self.unlimited), limit)),
+            warm: Arc::default(),
+            ..self
+        }
     }
 
     /// Where the lake is; ends with `/`.
@@ -112,16 +157,22 @@ impl Lake {
     /// # Errors
     /// `Unavailable` when the store does not answer or the table cannot be read.
     pub async fn open(&self, org: &OrgId, table: &TableName) -> Result<Option<DeltaTable>> {
-        let mut table = self.builder(org, table)?.build().map_err(unavailable)?;
-        if !table
-            .verify_deltatable_existence()
-            .await
-            .map_err(unavailable)?
-        {
+        let known = self.known(org, table).await?;
+        Ok(known.map(|known| known.table.clone()))
+    }
+
+    /// The organization's prompt logs at their newest version, or `None` when it has none.
+    ///
+    /// # Errors
+    /// As [`Lake::open`].
+    pub async fn open_logs(&self, org: &OrgId) -> Result<Option<LogTable>> {
+        let Some(known) = self.known(org, &prompt_log_table::name()).await? else {
             return Ok(None);
-        }
-        table.load().await.map_err(unavailable)?;
-        Ok(Some(table))
+        };
+        Ok(Some(LogTable {
+            store: known.table.object_store(),
+            files: known.logs(org, &self.warm.footers)?,
+        }))
     }
 
     /// Whether the table has a version behind `version`; `None`: whether there is a table. Does not read it, so the answer
@@ -265,8 +316,7 @@ pub async fn remove_all(table: &DeltaTable) -> Result<Vec<Remove>> {
 
 /// Deletes data files that no commit names, so that nobody can see them; one that stays takes room, nothing else.
 ///
-/// Not for files of a commit that failed for another reason than a `Conflict`: it may be in the log all the same (the
-/// sync of its file or the checkpoint behind it failed), and then these files are the table's.
+/// Not for files of a commit that was tried: see [`discard_uncommitted`].
 pub(crate) async fn discard(store: &dyn ObjectStore, files: &[Add]) {
     for file in files {
         if let Err(error) = store.delete(&StorePath::from(file.path.as_str())).await {
@@ -275,6 +325,29 @@ pub(crate) async fn discard(store: &dyn ObjectStore, files: &[Add]) {
                 "a data file without a commit is left over"
             );
         }
+    }
+}
+
+/// Deletes the data files of a commit that failed, where it is certain that the table does not name them: after a
+/// `Conflict`, and after `StorageFull` when the table, read again, does not (the disk may have filled up behind the
+/// commit's file: at its sync, or at a checkpoint). After any other error they stay, for the commit may be there.
+pub(crate) async fn discard_uncommitted(
+    lake: &Lake,
+    org: &OrgId,
+    table: &TableName,
+    error: &Error,
+    files: &[Add],
+) {
+    let certain = match error.kind() {
+        Kind::Conflict => true,
+        Kind::StorageFull => match lake.open(org, table).await {
+            Ok(Some(table)) => !files.iter().any(|file| names(&table, &file.path)),
+            _ => false,
+        },
+        _ => false,
+    };
+    if certain && let Ok(store) = lake.table_store(org, table) {
+        discard(&store, files).await;
     }
 }
 

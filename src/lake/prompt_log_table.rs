@@ -7,8 +7,10 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use deltalake_core::kernel::{ArrayType, DataType as DeltaType, PrimitiveType, StructField};
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
+use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 use rules::TableName;
 
 use super::table_properties;
@@ -79,6 +81,24 @@ pub fn file_schema() -> SchemaRef {
     Arc::new(Schema::new(Fields::from(fields)))
 }
 
+/// The Arrow schema to read a file with: its own columns, with prompts as dictionaries. Other writers of Delta leave
+/// columns out or make more of them nullable.
+pub fn reading_schema(stored: &SchemaDescriptor) -> Result<SchemaRef, ParquetError> {
+    let ours = file_schema();
+    let stored = parquet_to_arrow_schema(stored, None)?;
+    let fields = stored.fields().iter().map(|field| {
+        let prompts = [SYSTEM, HISTORY].contains(&field.name().as_str());
+        match ours.field_with_name(field.name()) {
+            Ok(known) if prompts => {
+                let field = field.as_ref().clone();
+                Arc::new(field.with_data_type(known.data_type().clone()))
+            }
+            _ => Arc::clone(field),
+        }
+    });
+    Ok(Arc::new(Schema::new(fields.collect::<Fields>())))
+}
+
 /// The field of one prompt within `history`, named as Delta names it.
 pub fn history_item() -> Arc<Field> {
     let prompt = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
@@ -91,6 +111,10 @@ pub fn properties() -> WriterProperties {
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         // One prompt can be megabytes: pages of few rows let a reader skip what it does not need.
         .set_data_page_row_count_limit(1024)
+        // Keys are distinct: a dictionary of them would have to be read whole to find a few.
+        .set_column_dictionary_enabled(ColumnPath::from(LOG_KEY), false)
+        .set_column_dictionary_enabled(ColumnPath::from(CREATED_AT), false)
+        .set_column_index_truncate_length(None)
         // Nobody searches prompts by range, and their bounds would put prompt text into every footer.
         .set_column_statistics_enabled(ColumnPath::from(SYSTEM), EnabledStatistics::None)
         .set_column_statistics_enabled(history, EnabledStatistics::None)

@@ -18,6 +18,7 @@ use rules::{Error, Result};
 use tokio::sync::mpsc;
 use zip_stream::{Archive, Deflater, Names, Piece};
 
+use super::access::Access;
 use super::files::{OpenFile, Rows};
 use super::select::{Entry, Refusal, Selection};
 use crate::lake::prompt_log_table::{HISTORY, SYSTEM};
@@ -30,13 +31,15 @@ const PIECES_BYTES: usize = 8 * 1024 * 1024;
 /// Between two prompts of a history (the wire contract, section 1).
 const SEPARATOR: &str = "\n---\n";
 
-/// The archive's bytes, made as they are asked for. A client that takes nothing for `idle` is given up.
+/// The archive's bytes, made as they are asked for. A client that takes nothing for `idle` is given up. `access` is asked
+/// again before each log.
 ///
 /// The stream ends with an error, which breaks the transfer visibly, whenever the archive did not come to its end.
 pub fn stream(
     selection: Selection,
     comment: String,
     idle: Duration,
+    access: Access,
 ) -> impl Stream<Item = Result<Bytes>> + Send {
     let (frames, received) = mpsc::channel(FRAMES_AHEAD);
     let is_whole = Arc::new(AtomicBool::new(false));
@@ -45,13 +48,16 @@ pub fn stream(
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
         runtime.block_on(async move {
-            let mut writer = Writer::new(frames, idle);
+            let mut writer = Writer::new(frames, idle, access);
             match writer.write(&selection, &comment).await {
                 Ok(()) => written.store(true, Ordering::Release),
                 Err(Stop::ClientGone) => tracing::debug!("the client ended its download"),
                 Err(Stop::ClientIdle) => {
                     tracing::warn!("a client took nothing for too long; its download was ended")
                 }
+                Err(Stop::Incomplete) => tracing::warn!(
+                    "a download was broken off at its end: an unreadable file may hold more logs"
+                ),
             }
         });
     });
@@ -76,11 +82,14 @@ enum Stop {
     ClientGone,
     /// The client is there and takes nothing.
     ClientIdle,
+    /// All that is known is written, and there may be more.
+    Incomplete,
 }
 
 struct Writer {
     frames: mpsc::Sender<Bytes>,
     idle: Duration,
+    access: Access,
     archive: Archive,
     names: Names,
     compressor: Compressor,
@@ -89,7 +98,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(frames: mpsc::Sender<Bytes>, idle: Duration) -> Self {
+    fn new(frames: mpsc::Sender<Bytes>, idle: Duration, access: Access) -> Self {
         let mut compressor = Compressor::default();
         let separator = compressor.deflater.piece(SEPARATOR.as_bytes());
         let (archive, names, frame) = (
@@ -100,6 +109,7 @@ impl Writer {
         Self {
             frames,
             idle,
+            access,
             archive,
             names,
             compressor,
@@ -111,29 +121,21 @@ impl Writer {
     async fn write(&mut self, selection: &Selection, comment: &str) -> Result<(), Stop> {
         let mut readers = Readers::new(selection);
         for (index, entry) in selection.entries.iter().enumerate() {
-            match &entry.access {
-                Ok(()) => match readers.log(index, entry).await {
-                    Some((batch, row)) => self.log(entry, &batch, row).await?,
-                    None => {
-                        self.error(
-                            entry,
-                            "this log could not be read from storage; the operator's log says why",
-                        )
-                        .await?
-                    }
-                },
-                Err(Refusal::Denied(denial)) => {
-                    self.error(entry, &format!("not permitted: {denial}"))
-                        .await?
-                }
-                Err(Refusal::Unreadable) => {
-                    self.error(
-                        entry,
-                        "not permitted: the permissions this log requires cannot be read",
-                    )
-                    .await?;
-                }
+            if let Err(refusal) = &entry.access {
+                self.error(entry, refusal).await?;
+                continue;
             }
+            let log = readers.log(index, entry).await;
+            // Asked last: reading may have taken long.
+            match (self.access.still(entry).await, log) {
+                (Ok(()), Some((batch, row))) => self.log(entry, &batch, row).await?,
+                (Ok(()), None) => self.error(entry, &Refusal::Lost).await?,
+                (Err(refusal), _) => self.error(entry, &refusal).await?,
+            }
+        }
+        if selection.incomplete {
+            self.flush().await?;
+            return Err(Stop::Incomplete);
         }
         let archive = std::mem::take(&mut self.archive);
         let mut out = Vec::new();
@@ -173,7 +175,7 @@ impl Writer {
         Ok(())
     }
 
-    async fn error(&mut self, entry: &Entry, reason: &str) -> Result<(), Stop> {
+    async fn error(&mut self, entry: &Entry, reason: &Refusal) -> Result<(), Stop> {
         let text = format!("{reason}\n");
         let piece = self.compressor.deflater.piece(text.as_bytes());
         self.entry(entry, "-error", &[piece]).await

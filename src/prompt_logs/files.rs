@@ -1,121 +1,30 @@
 //! The data files of one organization's `prompt_logs` table, as writers and readers of logs need them.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::Remove;
 use object_store::ObjectStore;
-use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
+use parquet::arrow::arrow_reader::RowSelection;
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use parquet::errors::ParquetError;
 use rules::{Error, LogKey, Result};
-use serde_json::Value;
 
 use super::record::{Prompt, Record};
-use crate::lake::prompt_log_table::{
-    CREATED_AT, DAY, HISTORY, LABELS, LOG_KEY, SYSTEM, file_schema,
-};
-use crate::lake::{ObjectReader, unavailable};
+use crate::lake::prompt_log_table::{CREATED_AT, HISTORY, LABELS, LOG_KEY, SYSTEM};
+use crate::lake::{Group, LogFooter, ObjectReader, unavailable};
+
+pub(super) use crate::lake::{LogFile, list_logs as list};
 
 /// Decoded bytes a reader wants to hold at once; batches are sized by it.
 const BATCH_BYTES: u64 = 2 * 1024 * 1024;
 const BATCH_ROWS_MAX: usize = 1024;
-
-/// One data file: where it is and which keys and day it spans.
-#[derive(Debug, Clone)]
-pub(super) struct LogFile {
-    pub path: String,
-    pub size: u64,
-    pub day: Option<NaiveDate>,
-    /// When it was written, Unix milliseconds.
-    pub modified: i64,
-    /// Rows, the oldest instant and the newest, where the statistics know them.
-    pub rows: Option<u64>,
-    pub oldest: Option<DateTime<Utc>>,
-    pub newest: Option<DateTime<Utc>>,
-    /// Least and greatest key, where the statistics know them; without, the file may hold any.
-    keys: Option<(String, String)>,
-}
-
-impl LogFile {
-    /// A file as the log might name it, written in 1970.
-    #[cfg(test)]
-    pub(super) fn for_test(
-        path: &str,
-        size: u64,
-        day: Option<NaiveDate>,
-        keys: Option<(String, String)>,
-    ) -> Self {
-        Self {
-            path: path.to_owned(),
-            size,
-            day,
-            modified: 0,
-            rows: None,
-            oldest: None,
-            newest: None,
-            keys,
-        }
-    }
-
-    /// Whether the file may hold a key at or above `from` and below `until` (bytes; `None`: without end).
-    pub(super) fn may_hold(&self, from: &str, until: Option<&[u8]>) -> bool {
-        self.keys.as_ref().is_none_or(|(least, greatest)| {
-            greatest.as_str() >= from && until.is_none_or(|until| least.as_bytes() < until)
-        })
-    }
-
-    /// The greatest key the file may hold; `None`: any.
-    pub(super) fn greatest_key(&self) -> Option<&str> {
-        self.keys.as_ref().map(|(_, greatest)| greatest.as_str())
-    }
-
-    /// The least key the file may hold.
-    pub(super) fn least_key(&self) -> &str {
-        self.keys.as_ref().map_or("", |(least, _)| least)
-    }
-}
-
-/// The files of the table at its loaded version, by least key.
-pub(super) fn list(table: &DeltaTable) -> Result<Vec<LogFile>> {
-    let snapshot = table.snapshot().map_err(unavailable)?;
-    let mut files: Vec<LogFile> = snapshot
-        .log_data()
-        .iter()
-        .map(|view| {
-            let stats: Option<Value> = view
-                .stats()
-                .and_then(|stats| serde_json::from_str(&stats).ok());
-            let bound = |bound: &str, column: &str| {
-                let bounds = stats.as_ref()?.get(bound)?;
-                Some(bounds.get(column)?.as_str()?.to_owned())
-            };
-            let instant = |name| bound(name, CREATED_AT).and_then(|text| text.parse().ok());
-            let day = view.partition_values_map().remove(DAY).flatten();
-            LogFile {
-                path: view.path().into_owned(),
-                size: u64::try_from(view.size()).unwrap_or(0),
-                day: day.and_then(|day| day.parse().ok()),
-                modified: view.modification_time(),
-                rows: stats
-                    .as_ref()
-                    .and_then(|stats| stats.get("numRecords")?.as_u64()),
-                oldest: instant("minValues"),
-                newest: instant("maxValues"),
-                keys: bound("minValues", LOG_KEY).zip(bound("maxValues", LOG_KEY)),
-            }
-        })
-        .collect();
-    files.sort_by(|a, b| a.least_key().cmp(b.least_key()));
-    Ok(files)
-}
 
 /// The action that removes `file` from the table.
 pub(super) fn removal(table: &DeltaTable, file: &LogFile) -> Result<Remove> {
@@ -145,7 +54,7 @@ pub(super) fn removals(
 #[derive(Debug, Clone)]
 pub(super) struct OpenFile {
     reader: ObjectReader,
-    metadata: ArrowReaderMetadata,
+    footer: Arc<LogFooter>,
 }
 
 /// Batches of a file's rows, in file order.
@@ -156,47 +65,48 @@ impl OpenFile {
         store: Arc<dyn ObjectStore>,
         file: &LogFile,
     ) -> Result<Self, ParquetError> {
-        let mut reader = ObjectReader::new(store, Path::from(file.path.as_str()), file.size);
-        let metadata = reader.metadata().await?;
-        let options = ArrowReaderOptions::new().with_schema(file_schema());
+        let footer = file.footer(Arc::clone(&store)).await?;
         Ok(Self {
-            metadata: ArrowReaderMetadata::try_new(metadata, options)?,
-            reader,
+            reader: file.reader(store),
+            footer,
         })
+    }
+
+    pub(super) fn groups(&self) -> &[Group] {
+        &self.footer.groups
     }
 
     /// The row groups that may hold keys of the range, each with the number of its first row in the file.
     pub(super) fn row_groups(&self, from: &str, until: Option<&[u8]>) -> Vec<RowGroup> {
-        let metadata = self.metadata.metadata();
-        let groups = metadata.row_groups();
-        let bounds = StatisticsConverter::try_new(
-            LOG_KEY,
-            self.metadata.schema(),
-            self.metadata.parquet_schema(),
-        )
-        .and_then(|keys| Ok((keys.row_group_mins(groups)?, keys.row_group_maxes(groups)?)))
-        .ok();
-        let mut first_row = 0;
-        let mut found = Vec::new();
-        for (index, group) in groups.iter().enumerate() {
-            let rows = usize::try_from(group.num_rows()).unwrap_or(0);
-            let outside = bounds.as_ref().is_some_and(|(least, greatest)| {
-                let (least, greatest) = (least.as_string::<i32>(), greatest.as_string::<i32>());
-                (greatest.is_valid(index) && greatest.value(index) < from)
-                    || (least.is_valid(index)
-                        && until.is_some_and(|until| least.value(index).as_bytes() >= until))
-            });
-            if !outside {
-                found.push(RowGroup { index, first_row });
-            }
-            first_row += rows;
-        }
-        found
+        let may_hold = |group: &&Group| group.pages.iter().any(|page| page.may_hold(from, until));
+        self.groups()
+            .iter()
+            .filter(may_hold)
+            .map(|group| RowGroup {
+                index: group.index,
+                first_row: group.first_row,
+            })
+            .collect()
+    }
+
+    /// Some rows of a row group, as ranges of the file's row numbers, ascending. A page without a wanted row is not read.
+    pub(super) fn ranges(
+        &self,
+        columns: &[&str],
+        group: &Group,
+        rows: impl Iterator<Item = Range<usize>>,
+    ) -> Result<Rows, ParquetError> {
+        let rows = rows.map(|rows| rows.start - group.first_row..rows.end - group.first_row);
+        let selection = RowSelection::from_consecutive_ranges(rows, group.rows);
+        self.builder(columns, BATCH_ROWS_MAX)
+            .with_row_groups(vec![group.index])
+            .with_row_selection(selection)
+            .build()
     }
 
     /// The most bytes one of its row groups takes when it is decoded, roughly.
     pub(super) fn row_group_bytes(&self) -> u64 {
-        let groups = self.metadata.metadata().row_groups().iter();
+        let groups = self.footer.metadata.metadata().row_groups().iter();
         let bytes = groups.map(|group| u64::try_from(group.total_byte_size()).unwrap_or(0));
         bytes.max().unwrap_or(0)
     }
@@ -211,7 +121,7 @@ impl OpenFile {
 
     /// The rows with these numbers (ascending), and no others.
     pub(super) fn rows(&self, columns: &[&str], rows: &[usize]) -> Result<Rows, ParquetError> {
-        let metadata = self.metadata.metadata();
+        let metadata = self.footer.metadata.metadata();
         let total: i64 = metadata.file_metadata().num_rows();
         let bytes: i64 = metadata
             .row_groups()
@@ -237,7 +147,7 @@ impl OpenFile {
     ) -> ParquetRecordBatchStreamBuilder<ObjectReader> {
         let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(
             self.reader.clone(),
-            self.metadata.clone(),
+            self.footer.metadata.clone(),
         );
         let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
         builder.with_batch_size(batch_rows).with_projection(mask)
@@ -303,8 +213,13 @@ pub(super) fn created_at(batch: &RecordBatch, row: usize) -> Option<DateTime<Utc
 
 /// A plain text column's value.
 pub(super) fn text(batch: &RecordBatch, column: &str, row: usize) -> Option<String> {
+    borrowed(batch, column, row).map(str::to_owned)
+}
+
+/// The same where it lies.
+pub(super) fn borrowed<'a>(batch: &'a RecordBatch, column: &str, row: usize) -> Option<&'a str> {
     let column = batch.column_by_name(column)?.as_string_opt::<i32>()?;
-    column.is_valid(row).then(|| column.value(row).to_owned())
+    column.is_valid(row).then(|| column.value(row))
 }
 
 /// A prompt in a dictionary-encoded column.

@@ -16,7 +16,7 @@ use deltalake_core::kernel::{Add, Remove};
 use deltalake_core::protocol::SaveMode;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
-use rules::{Kind, OrgId, Result};
+use rules::{Error, Kind, OrgId, Result};
 
 use super::files::{self, LogFile, OpenFile};
 use super::key_index::KeyIndex;
@@ -103,7 +103,7 @@ impl Chunk {
 /// Writes the records in one commit; when this returns they are on disk. Of one key's records the last one counts.
 ///
 /// # Errors
-/// `StorageFull`, `Unavailable`, `Conflict` when other writers were faster all the time: nothing was written then.
+/// `StorageFull`, `Unavailable`: acknowledge nothing then, although the records may be there.
 pub async fn write(
     lake: &Lake,
     keys: &KeyIndex,
@@ -126,6 +126,12 @@ pub async fn write(
                 );
                 tokio::time::sleep(Duration::from_millis(5) * attempt).await;
                 attempt += 1;
+            }
+            Err(error) if *error.kind() == Kind::Conflict => {
+                return Err(Error::unavailable(
+                    "other writers changed the archive all the time; send it again",
+                )
+                .because(error));
             }
             result => return result,
         }
@@ -185,9 +191,7 @@ async fn attempt_write(
         }
     };
     if let Err(error) = lake::commit(&mut table, new_files.clone(), removes).await {
-        if *error.kind() == Kind::Conflict {
-            lake::discard(&store, &new_files).await;
-        }
+        lake::discard_uncommitted(lake, org, &table_shape::name(), &error, &new_files).await;
         return Err(error);
     }
     Ok(written)

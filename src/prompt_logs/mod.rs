@@ -5,18 +5,24 @@
 //! [`ingest`]; the command line → [`ingest`]. Every log lies in the organization's
 //! `prompt_logs` table; `lake::prompt_log_table` says how.
 
+mod access;
 pub mod archive;
 mod files;
 pub mod ingest;
 mod intake;
 pub mod keeping;
 mod key_index;
+mod permit;
 mod record;
 mod retention;
 mod rows;
+mod search;
 pub mod select;
+#[cfg(test)]
+mod tests;
 mod writer;
 
+pub use access::{Access, LookUp};
 pub use ingest::{Chunk, Written};
 pub use intake::{Intake, Rejected, Room};
 pub use key_index::KeyIndex;

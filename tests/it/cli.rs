@@ -2,6 +2,7 @@
 //! something is wrong.
 
 mod clients;
+mod grants;
 mod imports;
 
 use std::process::{Output, Stdio};

@@ -2,7 +2,10 @@
 
 mod damage;
 mod import;
+mod keeping;
+mod permissions;
 mod transfer;
+mod unreadable;
 
 use std::collections::BTreeSet;
 
@@ -332,7 +335,13 @@ async fn logs_of_the_past_thirty_days_are_served_and_no_older_ones() {
         at(now - days * 2, log("age/long-gone", "", &[])),
         at(now - days - TimeDelta::minutes(1), log("old/gone", "", &[])),
     ];
-    let (server, token) = serve(&[&young[..], &old[..]].concat());
+    let server = Server::start(|data| {
+        data.org(ORG);
+        data.force_logs(ORG, &[&young[..], &old[..]].concat());
+        // Stored they are: the operator's list shows them.
+        assert_eq!(import::list(data, "").len(), 6);
+    });
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
     check(&server.logs(&token, ORG, "age/").await, &young);
     server.logs(&token, ORG, "old/").await.detail(404);
     let keys = server
@@ -343,8 +352,6 @@ async fn logs_of_the_past_thirty_days_are_served_and_no_older_ones() {
         )
         .await;
     assert_eq!(keys, json!([["age/edge"], ["age/now"], ["age/soon"]]));
-    // Stored they are: the operator's list shows them.
-    assert_eq!(import::list(&server.data, "").len(), 6);
 }
 
 #[tokio::test]

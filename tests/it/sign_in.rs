@@ -27,7 +27,8 @@ async fn directory(data: &Data) -> SqliteConnection {
         .unwrap()
 }
 
-async fn change(data: &Data, statement: &'static str) {
+/// Changes rows of the directory database behind the program's back.
+pub(crate) async fn change(data: &Data, statement: &'static str) {
     let done = sqlx::query(statement)
         .execute(&mut directory(data).await)
         .await

@@ -349,7 +349,7 @@ async fn the_prompt_logs_table_holds_exactly_what_the_caller_can_download() {
     let server = Server::start(|data| {
         data.org(ORG);
         let of = |org: &str| json!([{"permission_name": "Conversation:GetMessage", "attributes": {"org_id": org}}]);
-        data.import_logs(
+        data.force_logs(
             ORG,
             &[
                 log("all/plain", "s", &["h"]),

@@ -135,6 +135,15 @@ impl Data {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// Imports prompt logs of any age, none of which may be there already.
+    #[track_caller]
+    pub(crate) fn force_logs(&self, org: &str, logs: &[Value]) {
+        let file = self.write(&format!("{org}-forced.ndjson"), ndjson(logs));
+        let file = file.to_str().unwrap();
+        let printed = self.ok(["prompt-logs", "import", org, file, "--force"]);
+        assert_eq!(printed["written"], logs.len());
+    }
+
     /// Imports lines from standard input with `--json`, good or bad ones.
     pub(crate) fn import_lines(&self, org: &str, lines: &str, env: &[(&str, &str)]) -> Output {
         let mut child = self

@@ -7,7 +7,7 @@
 
 mod draft;
 mod nesting;
-// pub mod otlp;
+pub mod otlp;
 mod splitter;
 
 use std::borrow::Cow;

@@ -15,7 +15,7 @@ use super::Progress;
 use super::merge::{Failed, Source, merge};
 use super::plan::{self, Zeal};
 use crate::lake::prompt_log_table as table_shape;
-use crate::lake::{self, DataFileWriter, Lake, discard, unavailable};
+use crate::lake::{self, DataFileWriter, Lake, discard, discard_uncommitted, unavailable};
 
 /// Memory of the files a merge reads at once, roughly.
 const MEMORY_BYTES: u64 = 256 * 1024 * 1024;
@@ -136,24 +136,23 @@ async fn merge_files(
         new_bytes: new_bytes.sum(),
         version: None,
     };
-    let committed = commit(lake, org, table, &paths, &new).await?;
-    if !committed {
-        discard(&store, &new).await;
-        return Ok(Compacted::default());
+    match commit(table, &paths, &new).await {
+        Ok(true) => Ok(merged),
+        Ok(false) => {
+            discard(&store, &new).await;
+            Ok(Compacted::default())
+        }
+        Err(error) => {
+            discard_uncommitted(lake, org, &table_shape::name(), &error, &new).await;
+            Err(error.into())
+        }
     }
-    Ok(merged)
 }
 
 /// Puts the new files in the place of the old ones. Data files never change and each key is in one file only, so where
 /// all the old ones are still the table's, the new ones hold exactly their rows, whatever else was written meanwhile.
 /// `false` when one is not, or others were faster all the time: nothing was committed then.
-async fn commit(
-    lake: &Lake,
-    org: &OrgId,
-    mut table: DeltaTable,
-    old: &[String],
-    new: &[Add],
-) -> Result<bool> {
+async fn commit(mut table: DeltaTable, old: &[String], new: &[Add]) -> Result<bool> {
     let old: HashSet<&str> = old.iter().map(String::as_str).collect();
     for attempt in 1..=ATTEMPTS {
         let Some(removes) = files::removals(&table, &old, false)? else {
@@ -166,10 +165,7 @@ async fn commit(
         match lake::commit_as(operation, &mut table, new.to_vec(), removes).await {
             Err(error) if *error.kind() == Kind::Conflict => {
                 tokio::time::sleep(Duration::from_millis(2) * attempt).await;
-                match lake.open(org, &table_shape::name()).await? {
-                    Some(newer) => table = newer,
-                    None => return Ok(false),
-                }
+                table.load().await.map_err(unavailable)?;
             }
             result => return result.map(|()| true),
         }

@@ -16,7 +16,7 @@ use super::{ORG, check, expected, noise, serve};
 use crate::support::{SUPER_ADMINISTRATOR, Server, log};
 
 /// Overwrites the middle of a column's pages in a row group; returns which of the file's rows are in it.
-fn damage(file: &Path, column: &str, group: usize) -> Range<usize> {
+pub(super) fn damage(file: &Path, column: &str, group: usize) -> Range<usize> {
     let reader = SerializedFileReader::new(std::fs::File::open(file).unwrap()).unwrap();
     let groups = reader.metadata().row_groups();
     let rows = |groups: &[RowGroupMetaData]| -> usize {

@@ -138,3 +138,92 @@ async fn logs_imported_during_a_download_do_not_disturb_it() {
     );
     check(&server.logs(&token, ORG, "big/").await, &changed);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_clients_hold_little_memory_and_are_dropped_when_they_stop() {
+    const CLIENTS: u64 = 6;
+    const EACH_MAX: u64 = 64 * 1024 * 1024;
+    let logs: Vec<Value> = (0..60)
+        .map(|n| log(&format!("big/{n:02}"), &noise(n, 1_000_000), &["x"]))
+        .collect();
+    let server = Server::start_with(&[("LIMITS__DOWNLOAD_IDLE_SECONDS", "3")], |data| {
+        data.org(ORG);
+        data.import_logs(ORG, &logs);
+    });
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    check(&server.logs(&token, ORG, "big/").await, &logs);
+    let before = memory(server.pid(), "VmRSS:");
+    std::fs::write(format!("/proc/{}/clear_refs", server.pid()), "5").unwrap();
+    // Each takes a few megabytes in small sips, then nothing more.
+    let sip = |mut download: TcpStream| {
+        let mut bytes = vec![0; 64 * 1024];
+        for _ in 0..80 {
+            download.read_exact(&mut bytes).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        download
+    };
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| start_download(&server, &token, "big/"))
+        .map(|download| std::thread::spawn(move || sip(download)))
+        .collect();
+    let stopped: Vec<TcpStream> = clients
+        .into_iter()
+        .map(|client| client.join().unwrap())
+        .collect();
+    let growth = memory(server.pid(), "VmHWM:").saturating_sub(before);
+    assert!(
+        growth <= CLIENTS * EACH_MAX,
+        "{CLIENTS} slow clients took {growth} bytes"
+    );
+    let dropped = |log: &[String]| {
+        let lines = log.iter();
+        lines
+            .filter(|line| line.contains("took nothing for too long"))
+            .count() as u64
+    };
+    crate::support::wait_for("all of them to be dropped", || {
+        (dropped(&server.log()) == CLIENTS).then_some(())
+    });
+    for download in stopped {
+        assert!(!rest(download).ends_with(b"\r\n0\r\n\r\n"));
+    }
+}
+
+#[tokio::test]
+async fn a_cold_server_and_a_warm_one_send_the_same_bytes() {
+    let logs: Vec<Value> = (0..300)
+        .map(|n| {
+            log(
+                &format!("same/{n:03}"),
+                &noise(n % 7, 500),
+                &["x", &noise(n, 90)],
+            )
+        })
+        .collect();
+    let (mut server, token) = serve(&logs);
+    let cold = server.logs(&token, ORG, "same/").await;
+    check(&cold, &logs);
+    let warm = server.logs(&token, ORG, "same/").await;
+    assert!(cold.body == warm.body, "a warm server sends other bytes");
+    server.stop();
+    let again = Server::on(&server.data, &[]);
+    let restarted = again.logs(&token, ORG, "same/").await;
+    assert!(
+        cold.body == restarted.body,
+        "another process sends other bytes"
+    );
+    let path = format!("/v1/{ORG}/admin/get_prompt_logs/?prompt_log_prefix=same/");
+    for _ in 0..2 {
+        let request = again
+            .request(reqwest::Method::HEAD, &path)
+            .bearer_auth(&token);
+        let head = Answer::of(request).await;
+        assert_eq!((head.status, head.body.len()), (200, 0));
+        assert_eq!(head.header("x-prompt-log-count"), Some("300"));
+        assert_eq!(
+            head.header("content-disposition"),
+            restarted.header("content-disposition")
+        );
+    }
+}
