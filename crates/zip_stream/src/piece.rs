@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use crate::crc::Crc;
-use crate::deflate::{Deflater, Row};
+use crate::deflate::Deflater;
 
 /// One stretch of text, compressed, usable in any number of entries. Cloning it copies no bytes.
 #[derive(Clone, Debug)]
@@ -18,9 +18,7 @@ pub struct Piece {
 impl Piece {
     /// One text compressed for itself. For many texts keep a [`Deflater`].
     pub fn deflate(text: &[u8]) -> Piece {
-        let mut row = Row::new();
-        Deflater::new(text).push(&mut row, &[text]);
-        row.piece()
+        Deflater::new().piece(text)
     }
 
     pub(crate) fn new(wire: Bytes, crc: Crc) -> Piece {

@@ -33,6 +33,16 @@ impl Counts {
         }
     }
 
+    pub(super) fn add(&mut self, other: &Counts) {
+        let add = |sums: &mut [u32], counts: &[u32]| {
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                *sum = sum.saturating_add(*count);
+            }
+        };
+        add(&mut self.literals, &other.literals);
+        add(&mut self.distances, &other.distances);
+    }
+
     /// About the least number of bits any codes need, without the extra bits.
     pub(super) fn bits_min(&self) -> u64 {
         bits_min(&self.literals) + bits_min(&self.distances)

@@ -3,7 +3,7 @@
 //! A history extends the one before it. So a [`Row`] is one DEFLATE stream that is never ended: what its first texts
 //! became stays as it is when more come, and [`Row::piece`] ends a copy. A text may repeat what stands before it in its
 //! row, up to 32 KB back, and it goes on in the block that is open, so that short texts cost no flush and no header of
-//! their own. Codes come from a sample of all texts of an archive; a text that they do not fit gets its own.
+//! their own. Codes come from the texts before; a text that they do not fit gets its own.
 //!
 //! Why not zlib: it can only end at a byte border with a flush, and computes codes at each. For messages of some hundred
 //! bytes that is five times the work and a tenth more on the wire.
@@ -26,6 +26,10 @@ use matches::{Places, Token};
 const SEGMENT_TOKENS: usize = 16 << 10;
 /// Texts are taken up in slices of this size, so that a long one needs little memory beside itself.
 const SLICE_BYTES: usize = 64 << 10;
+/// Codes are learned anew when this many tokens have been seen, and then each time there are four times as many.
+const LEARN_TOKENS_FIRST: usize = 1 << 10;
+/// What other codes have to save: about the bits of their header, half as much again.
+const NEW_CODES_BITS: u64 = 1_000;
 /// What a stored block can hold.
 const STORED_BYTES_MAX: usize = 65_535;
 
@@ -136,36 +140,35 @@ impl Default for Row {
     }
 }
 
-/// Compresses texts into rows.
+/// Compresses texts into rows, and learns from each which codes suit the next. So its output depends on what it has
+/// compressed, and on nothing else.
 #[derive(Debug)]
 pub struct Deflater {
+    tokens: Vec<Token>,
+    /// All symbols so far, and their number at which the codes are made anew.
+    counts: Counts,
+    counted: usize,
+    learn_at: usize,
     /// What rows begin with.
     codes: Arc<Codes>,
-    tokens: Vec<Token>,
 }
 
 impl Deflater {
-    /// `sample` is text like that to come, a few ten thousand bytes; or all of it.
-    pub fn new(sample: &[u8]) -> Self {
-        let (mut places, mut all) = (Places::new(), Counts::new());
-        let mut tokens = Vec::new();
-        let mut at = 0;
-        while at < sample.len() {
-            tokens.clear();
-            at = matches::parse(
-                sample,
-                at,
-                &mut places,
-                SEGMENT_TOKENS,
-                &mut tokens,
-                &mut all,
-            );
+    pub fn new() -> Self {
+        Deflater {
+            tokens: Vec::new(),
+            counts: Counts::new(),
+            counted: 0,
+            learn_at: LEARN_TOKENS_FIRST,
+            codes: Arc::new(Codes::fixed()),
         }
-        let (own, fixed) = (Codes::new(&all), Codes::fixed());
-        let own_is_shorter =
-            own.bits(&all) + own.header_bits < fixed.bits(&all) + fixed.header_bits;
-        let codes = Arc::new(if own_is_shorter { own } else { fixed });
-        Deflater { codes, tokens }
+    }
+
+    /// One text as a piece of its own.
+    pub fn piece(&mut self, text: &[u8]) -> Piece {
+        let mut row = Row::new();
+        self.push(&mut row, &[text]);
+        row.piece()
     }
 
     /// Puts one text, given in parts, at the end of the row.
@@ -206,37 +209,52 @@ impl Deflater {
                     row.bits.put_stored(&row.text[at..end]);
                 }
             }
+            self.learn(&counts);
             at = end;
+        }
+    }
+
+    fn learn(&mut self, counts: &Counts) {
+        self.counts.add(counts);
+        self.counted += self.tokens.len();
+        if self.counted >= self.learn_at {
+            self.codes = Arc::new(Codes::new(&self.counts));
+            self.learn_at = self.counted * 4;
         }
     }
 
     /// The codes that make the next `text_len` bytes shortest, in an open block; `None`: they do not shrink.
     fn choose(&self, row: &mut Row, counts: &Counts, text_len: usize) -> Option<Arc<Codes>> {
-        let (usual, header) = row
-            .codes
-            .as_ref()
-            .map_or((&self.codes, self.codes.header_bits), |open| (open, 0));
-        let usual_bits = usual.bits(counts) + header;
-        // New codes have to pay for their header, and then some: what follows is more like the sample.
-        let room = self.codes.header_bits * 3 / 2;
-        let mut best = (usual_bits, None);
-        if counts.bits_min() + room < usual_bits {
+        let open = row.codes.as_ref().map(|open| (open.bits(counts), None));
+        let fresh = self.codes.bits(counts) + self.codes.header_bits;
+        // Behind an open block other codes have to pay for their header, and then some: what follows is rather as usual.
+        let room = open.as_ref().map_or(0, |_| NEW_CODES_BITS);
+        let mut best = open.unwrap_or((u64::MAX, None));
+        if fresh.saturating_add(room) < best.0 {
+            best = (fresh, Some(Arc::clone(&self.codes)));
+        }
+        if counts.bits_min() + NEW_CODES_BITS < best.0 {
             let own = Codes::new(counts);
-            let own_bits = own.bits(counts) + own.header_bits;
-            if own_bits < usual_bits {
-                best = (own_bits, Some(Arc::new(own)));
+            let bits = own.bits(counts) + own.header_bits;
+            if bits < best.0 {
+                best = (bits, Some(Arc::new(own)));
             }
         }
+        let (bits, codes) = best;
         let stored_bits = 8 * (text_len as u64 + 6);
-        if stored_bits < best.0 + counts.extra_bits() && text_len <= STORED_BYTES_MAX {
+        if stored_bits < bits.saturating_add(counts.extra_bits()) && text_len <= STORED_BYTES_MAX {
             return None;
         }
-        match (best.1, &row.codes) {
-            (Some(own), _) => row.begin_block(&own),
-            (None, None) => row.begin_block(&self.codes),
-            (None, Some(_)) => {}
+        if let Some(codes) = codes {
+            row.begin_block(&codes);
         }
         row.codes.clone()
+    }
+}
+
+impl Default for Deflater {
+    fn default() -> Self {
+        Deflater::new()
     }
 }
 

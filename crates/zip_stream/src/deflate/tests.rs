@@ -51,12 +51,13 @@ fn codes_are_complete_and_no_longer_than_deflate_allows() {
 }
 
 #[test]
-fn texts_come_back_that_are_steep_long_or_far_from_the_sample() {
+fn texts_come_back_that_are_steep_long_or_unlike_those_before() {
     let (steep, noise) = (steep(), noise(300_000));
     let phrase = b"You are a helpful agent. ".repeat(20_000);
     let zeros = vec![0; 200_000];
-    for sample in [&b""[..], b"a", &phrase, &noise, &steep] {
-        let mut deflater = Deflater::new(&sample[..sample.len().min(40_000)]);
+    for learned in [&b""[..], b"a", &phrase, &noise, &steep] {
+        let mut deflater = Deflater::new();
+        deflater.piece(learned);
         check(
             &mut deflater,
             &[
@@ -70,7 +71,7 @@ fn texts_come_back_that_are_steep_long_or_far_from_the_sample() {
 #[test]
 fn what_was_said_before_in_a_row_is_short() {
     let noise = noise(10_000);
-    let mut deflater = Deflater::new(&noise);
+    let mut deflater = Deflater::new();
     let mut row = Row::new();
     deflater.push(&mut row, &[&noise]);
     let first = row.piece().wire_len();
@@ -81,7 +82,7 @@ fn what_was_said_before_in_a_row_is_short() {
 #[test]
 fn a_fork_goes_on_from_its_mark_even_where_the_text_is_gone() {
     let noise = noise(400_000);
-    let mut deflater = Deflater::new(b"");
+    let mut deflater = Deflater::new();
     let mut row = Row::new();
     let marks: Vec<(usize, Mark)> = noise
         .chunks(50_000)
@@ -121,9 +122,10 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn every_beginning_and_every_fork_of_a_row_inflates_to_its_texts(
-        sample in text(), texts in prop::collection::vec(text(), 1..8), other in text(), at: prop::sample::Index
+        learned in text(), texts in prop::collection::vec(text(), 1..8), other in text(), at: prop::sample::Index
     ) {
-        let mut deflater = Deflater::new(&sample);
+        let mut deflater = Deflater::new();
+        deflater.piece(&learned);
         let (mut row, mut all, mut beginnings) = (Row::new(), Vec::new(), vec![(Row::new().mark(), Vec::new())]);
         for text in &texts {
             deflater.push(&mut row, &[&text[..text.len() / 2], &text[text.len() / 2..]]);
