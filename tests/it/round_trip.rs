@@ -178,6 +178,94 @@ fn whatever_is_sent_whichever_way_comes_down_through_the_archive_and_sql() {
     });
 }
 
+/// A value as OTLP writes it in JSON.
+fn any_value(value: &Value) -> Value {
+    match value {
+        Value::Array(values) => {
+            let values: Vec<Value> = values.iter().map(any_value).collect();
+            json!({"arrayValue": {"values": values}})
+        }
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(key, value)| json!({"key": key, "value": any_value(value)}));
+            json!({"kvlistValue": {"values": fields.collect::<Vec<_>>()}})
+        }
+        other => json!({"stringValue": other.as_str().unwrap()}),
+    }
+}
+
+/// An OpenTelemetry export of these logs, their prompts as structured values or as JSON text.
+fn export(logs: &[Value], structured: bool) -> Value {
+    let spans = logs.iter().enumerate().map(|(at, log)| {
+        let part = |text: &Value| json!({"type": "text", "content": text});
+        let message = |text: &Value| json!({"role": "user", "parts": [part(text)]});
+        let messages: Vec<Value> = log["history"].as_array().unwrap().iter().map(message).collect();
+        let prompts = [
+            ("gen_ai.system_instructions", json!([part(&log["system"])])),
+            ("gen_ai.input.messages", json!(messages)),
+        ];
+        let prompts = prompts.map(|(key, value)| {
+            let value = if structured { any_value(&value) } else { json!({"stringValue": value.to_string()}) };
+            json!({"key": key, "value": value})
+        });
+        let key = json!({"key": "prompt_log.key", "value": {"stringValue": log["log_key"]}});
+        let attributes: Vec<Value> = prompts.into_iter().chain([key]).collect();
+        let now = chrono::Utc::now().timestamp_nanos_opt().unwrap().to_string();
+        json!({"traceId": "5b8efff798038103d269b633813fc60c", "spanId": format!("{:016x}", at + 1), "name": "chat",
+            "startTimeUnixNano": now, "endTimeUnixNano": now, "attributes": attributes})
+    });
+    let spans: Vec<Value> = spans.collect();
+    json!({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
+}
+
+#[test]
+fn whatever_an_application_exports_comes_down_through_the_archive_and_sql() {
+    let server = Server::start(|data| data.org(ORG));
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let prompts = (text(), prop::collection::vec(text(), 1..5));
+    let logs = prop::collection::btree_map(
+        "[a-zä😀][a-z %+~'-]{0,4}(/[b-e]{1,3}){0,2}x",
+        prompts,
+        1..20,
+    );
+    let config = ProptestConfig {
+        cases: 4,
+        failure_persistence: None,
+        max_shrink_iters: 40,
+        ..ProptestConfig::default()
+    };
+    let batch = std::cell::Cell::new(0);
+    proptest!(config, |(logs in logs)| {
+        for (structured, encoding) in [(true, "identity"), (false, "identity"), (true, "gzip"), (false, "zstd")] {
+            batch.set(batch.get() + 1);
+            let folder = format!("export-{:03}", batch.get());
+            let sent: Vec<Value> = logs
+                .iter()
+                .map(|(key, (system, history))| json!({"log_key": format!("{folder}/{key}"), "system": system, "history": history}))
+                .collect();
+            // The history tells who said it, in a line of its own before each message.
+            let mut stored = sent.clone();
+            for text in stored.iter_mut().flat_map(|log| log["history"].as_array_mut().unwrap()) {
+                *text = json!(format!("user\n{}", text.as_str().unwrap()));
+            }
+            let body = encoded(encoding, export(&sent, structured).to_string().as_bytes());
+            let request = server.request(Method::POST, "/v1/acme/otlp/v1/traces").bearer_auth(&token);
+            let request = request.header("content-type", "application/json").header("content-encoding", encoding);
+            runtime.block_on(async {
+                let answer = Answer::of(request.body(body)).await;
+                assert_eq!(answer.status, 200, "{}", answer.text());
+                assert_eq!(answer.json(), json!({}), "a part was rejected");
+                check_both(&server, &token, &folder, &stored).await;
+            });
+        }
+    });
+}
+
 #[tokio::test]
 async fn messages_of_10_mb_come_down_as_they_were_sent() {
     let server = Server::start(|data| data.org(ORG));
