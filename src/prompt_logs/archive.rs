@@ -28,6 +28,8 @@ const FRAME_BYTES: usize = 256 * 1024;
 const FRAMES_AHEAD: usize = 2;
 /// Compressed prompts kept for the entries to come.
 const PIECES_BYTES: usize = 8 * 1024 * 1024;
+/// For the bytes under way when an archive breaks off.
+const LAST_BYTES: Duration = Duration::from_millis(200);
 /// Between two prompts of a history (the wire contract, section 1).
 const SEPARATOR: &str = "\n---\n";
 
@@ -68,10 +70,12 @@ pub fn stream(
         match received.recv().await {
             Some(frame) => Some((Ok(frame), Some((received, is_whole)))),
             None if is_whole.load(Ordering::Acquire) => None,
-            None => Some((
-                Err(Error::internal("the archive broke off before its end")),
-                None,
-            )),
+            None => {
+                // An error makes the connection drop what it still holds; a client that reads gets it before.
+                tokio::time::sleep(LAST_BYTES).await;
+                let broken = Error::internal("the archive broke off before its end");
+                Some((Err(broken), None))
+            }
         }
     })
 }
