@@ -8,17 +8,37 @@ use std::io::{Cursor, Read};
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
-use zip_stream::{Archive, Deflater, Names, Piece};
+use zip_stream::{Archive, Deflater, Names, Piece, Row, Stored};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
-    texts: Vec<Vec<u8>>,
+    texts: Vec<Text>,
+    /// Rows that grow, fork and are taken as pieces.
+    rows: Vec<Step>,
     entries: Vec<Wish>,
     comment: String,
 }
 
+/// Texts long enough to fill windows and blocks, from few bytes of input.
+#[derive(Arbitrary, Debug)]
+struct Text {
+    bytes: Vec<u8>,
+    times: u8,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Step {
+    /// Puts a text at the end of a row.
+    Push { row: u8, text: u8 },
+    /// Makes a new row out of the beginning of one.
+    Fork { row: u8, mark: u8 },
+    /// Takes a row as it is.
+    Take { row: u8 },
+}
+
 #[derive(Arbitrary, Debug)]
 struct Wish {
+    stored: bool,
     key: String,
     suffix: Suffix,
     modified: i64,
@@ -37,6 +57,7 @@ enum Suffix {
 struct Entry {
     name: String,
     text: Vec<u8>,
+    stored: bool,
 }
 
 fn number(bytes: &[u8], at: usize, length: usize) -> usize {
@@ -53,7 +74,7 @@ fn check_headers(archive: &[u8], entries: &[Entry], comment: &str) {
         assert_eq!(number(archive, at + 6, 2), 0x0800, "flags");
         let (wire, text) = (number(archive, at + 18, 4), number(archive, at + 22, 4));
         let (name, extra) = (number(archive, at + 26, 2), number(archive, at + 28, 2));
-        assert_eq!(number(archive, at + 8, 2), if wire == 0 { 0 } else { 8 }, "method");
+        assert_eq!(number(archive, at + 8, 2), if wire == 0 || entry.stored { 0 } else { 8 }, "method");
         assert_eq!(number(archive, at + 14, 4), crc32fast::hash(&entry.text) as usize);
         assert_eq!((text, extra), (entry.text.len(), 0));
         assert_eq!(&archive[at + 30..at + 30 + name], entry.name.as_bytes());
@@ -91,12 +112,76 @@ fn check_reader(archive: &[u8], entries: &[Entry]) {
     }
 }
 
+impl Text {
+    fn whole(&self) -> Vec<u8> {
+        let times = 1 + usize::from(self.times) * usize::from(self.times) / 16;
+        let repeated = self.bytes.repeat(times.min(200_000 / self.bytes.len().max(1)).max(1));
+        // Not the same again and again: every copy ends in its number.
+        let numbered = repeated.chunks(self.bytes.len().max(1)).zip(0u32..);
+        numbered.flat_map(|(copy, number)| [copy, &number.to_le_bytes()[..]].concat()).collect()
+    }
+}
+
+/// A row, the text it should hold, and the places between its texts.
+struct Grown {
+    row: Row,
+    text: Vec<u8>,
+    marks: Vec<(zip_stream::Mark, usize)>,
+}
+
+/// The pieces that the steps make, each with its text.
+fn grow(deflater: &mut Deflater, texts: &[Vec<u8>], steps: &[Step]) -> Vec<(Piece, Vec<u8>)> {
+    let mut rows = vec![Grown { row: Row::new(), text: Vec::new(), marks: Vec::new() }];
+    let mut pieces = Vec::new();
+    let mut total = 0;
+    for step in steps.iter().take(64) {
+        match step {
+            Step::Push { row, text } if !texts.is_empty() => {
+                let at = usize::from(*row) % rows.len();
+                let text = &texts[usize::from(*text) % texts.len()];
+                let grown = &mut rows[at];
+                total += grown.text.len() + text.len();
+                if total > 4_000_000 {
+                    break;
+                }
+                let mark = (grown.row.mark(), grown.text.len());
+                grown.marks.push(mark);
+                let (head, tail) = text.split_at(text.len() / 2);
+                deflater.push(&mut grown.row, &[head, tail]);
+                grown.text.extend_from_slice(text);
+            }
+            Step::Push { .. } => {}
+            Step::Fork { row, mark } => {
+                let grown = &rows[usize::from(*row) % rows.len()];
+                if grown.marks.is_empty() || rows.len() >= 8 {
+                    continue;
+                }
+                let (mark, end) = &grown.marks[usize::from(*mark) % grown.marks.len()];
+                let forked = Grown {
+                    row: grown.row.fork(mark),
+                    text: grown.text[..*end].to_vec(),
+                    marks: Vec::new(),
+                };
+                rows.push(forked);
+            }
+            Step::Take { row } => {
+                let grown = &rows[usize::from(*row) % rows.len()];
+                pieces.push((grown.row.piece(), grown.text.clone()));
+            }
+        }
+    }
+    pieces.extend(rows.iter().map(|grown| (grown.row.piece(), grown.text.clone())));
+    pieces
+}
+
 fuzz_target!(|input: Input| {
-    let mut deflater = Deflater::default();
-    let pieces: Vec<Piece> = input.texts.iter().map(|text| deflater.piece(text)).collect();
+    let mut deflater = Deflater::new();
+    let texts: Vec<Vec<u8>> = input.texts.iter().take(16).map(Text::whole).collect();
+    let mut made: Vec<(Piece, Vec<u8>)> = texts.iter().map(|text| (deflater.piece(text), text.clone())).collect();
+    made.extend(grow(&mut deflater, &texts, &input.rows));
     let (mut names, mut archive, mut out) = (Names::default(), Archive::new(), Vec::new());
     let mut entries = Vec::new();
-    for wish in input.entries {
+    for wish in input.entries.into_iter().take(64) {
         let suffix = match &wish.suffix {
             Suffix::System => "-system",
             Suffix::History => "-history",
@@ -104,12 +189,20 @@ fuzz_target!(|input: Input| {
             Suffix::Other(suffix) => suffix,
         };
         let name = names.entry(&wish.key, suffix);
-        let order = wish.order.iter().filter(|_| !pieces.is_empty());
-        let order: Vec<usize> = order.map(|at| usize::from(*at) % pieces.len()).collect();
-        let of_entry: Vec<Piece> = order.iter().map(|at| pieces[*at].clone()).collect();
-        archive.entry(&name, wish.modified, &of_entry, &mut out);
-        let text = order.iter().flat_map(|at| input.texts[*at].iter().copied()).collect();
-        entries.push(Entry { name, text });
+        let order: Vec<usize> = wish.order.iter().take(16).map(|at| usize::from(*at) % made.len()).collect();
+        let text: Vec<u8> = order.iter().flat_map(|at| made[*at].1.iter().copied()).collect();
+        if text.len() > 8_000_000 {
+            continue;
+        }
+        if wish.stored {
+            let mut stored = Stored::default();
+            order.iter().for_each(|at| stored.push(made[*at].1.clone().into()));
+            archive.stored(&name, wish.modified, &stored, &mut out);
+        } else {
+            let pieces: Vec<Piece> = order.iter().map(|at| made[*at].0.clone()).collect();
+            archive.entry(&name, wish.modified, &pieces, &mut out);
+        }
+        entries.push(Entry { name, text, stored: wish.stored });
         assert_eq!(archive.entries(), entries.len());
     }
     let offset = archive.offset();

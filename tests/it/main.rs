@@ -5,7 +5,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "a helper's failure fails its test, and tests compare with the real clock of another process"
+    clippy::print_stderr,
+    reason = "a helper's failure fails its test, tests compare with the real clock of another process, and what did not run is said"
 )]
 
 mod cli;

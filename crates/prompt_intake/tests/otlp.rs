@@ -2,6 +2,11 @@
 //!
 //! `UPDATE=1` writes the expected drafts anew.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper's failure fails its test, which is what it is for"
+)]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 

@@ -26,6 +26,8 @@ use compress::{Compressor, Data};
 /// What the body is sent in: large enough for one system call to carry much, small enough to hold two of.
 const FRAME_BYTES: usize = 256 * 1024;
 const FRAMES_AHEAD: usize = 2;
+/// For the bytes under way when an archive breaks off.
+const LAST_BYTES: Duration = Duration::from_millis(200);
 
 /// The archive's bytes, made as they are asked for. A client that takes nothing for `idle` is given up. `access` is asked
 /// again before each log.
@@ -66,10 +68,12 @@ pub fn stream(
         match received.recv().await {
             Some(frame) => Some((Ok(frame), Some((received, is_whole)))),
             None if is_whole.load(Ordering::Acquire) => None,
-            None => Some((
-                Err(Error::internal("the archive broke off before its end")),
-                None,
-            )),
+            None => {
+                // An error makes the connection drop what it still holds; a client that reads gets it before.
+                tokio::time::sleep(LAST_BYTES).await;
+                let broken = Error::internal("the archive broke off before its end");
+                Some((Err(broken), None))
+            }
         }
     })
 }
