@@ -6,42 +6,37 @@ mod names;
 
 use std::io::{Cursor, Read};
 
+use bytes::Bytes;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
-use zip_stream::{Archive, Deflater, Names, Piece, Row, Stored};
+use zip_stream::{Archive, Deflater, Mark, Names, Piece, Row, Stored};
+
+/// Texts of all entries together: enough for several windows of the compressor.
+const BYTES_MAX: usize = 1 << 20;
 
 #[derive(Arbitrary, Debug)]
 struct Input {
     texts: Vec<Text>,
-    /// Rows that grow, fork and are taken as pieces.
-    rows: Vec<Step>,
     entries: Vec<Wish>,
     comment: String,
 }
 
-/// Texts long enough to fill windows and blocks, from few bytes of input.
 #[derive(Arbitrary, Debug)]
-struct Text {
-    bytes: Vec<u8>,
-    times: u8,
-}
-
-#[derive(Arbitrary, Debug)]
-enum Step {
-    /// Puts a text at the end of a row.
-    Push { row: u8, text: u8 },
-    /// Makes a new row out of the beginning of one.
-    Fork { row: u8, mark: u8 },
-    /// Takes a row as it is.
-    Take { row: u8 },
+enum Text {
+    Plain(Vec<u8>),
+    Repeated { part: Vec<u8>, times: u16 },
+    /// Bytes that hardly shrink, of so many different values.
+    Noise { seed: u32, length: u16, values: u8 },
+    /// The other texts one behind another, up to a few windows long.
+    All,
 }
 
 #[derive(Arbitrary, Debug)]
 struct Wish {
-    stored: bool,
     key: String,
     suffix: Suffix,
     modified: i64,
+    body: Body,
     /// Which texts it has, one after another.
     order: Vec<u8>,
 }
@@ -54,10 +49,54 @@ enum Suffix {
     Other(String),
 }
 
+#[derive(Arbitrary, Debug)]
+enum Body {
+    /// A piece for each text.
+    Pieces,
+    /// The texts as they are.
+    Stored,
+    /// The texts behind those of an earlier row, or of its beginning up to a mark. The first is row 0.
+    Row { row: u8, mark: Option<u8> },
+    /// Two rows in one entry.
+    Rows { first: u8, second: u8 },
+}
+
 struct Entry {
     name: String,
     text: Vec<u8>,
-    stored: bool,
+    is_stored: bool,
+}
+
+/// A row and what it holds.
+#[derive(Clone, Default)]
+struct Known {
+    row: Row,
+    text: Vec<u8>,
+    marks: Vec<(Mark, usize)>,
+}
+
+fn expand(wishes: &[Text]) -> Vec<Vec<u8>> {
+    let mut texts: Vec<Vec<u8>> = Vec::new();
+    for wish in wishes {
+        let text = match wish {
+            Text::Plain(text) => text.clone(),
+            Text::Repeated { part, times } => {
+                let times = usize::from(*times).min(100_000 / part.len().max(1));
+                part.repeat(times)
+            }
+            Text::Noise { seed, length, values } => {
+                let mut state = u64::from(*seed) | 1;
+                let next = |_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    ((state >> 33) % (u64::from(*values) + 1)) as u8
+                };
+                (0..*length).map(next).collect()
+            }
+            Text::All => texts.concat().into_iter().take(150_000).collect(),
+        };
+        texts.push(text);
+    }
+    texts
 }
 
 fn number(bytes: &[u8], at: usize, length: usize) -> usize {
@@ -74,7 +113,9 @@ fn check_headers(archive: &[u8], entries: &[Entry], comment: &str) {
         assert_eq!(number(archive, at + 6, 2), 0x0800, "flags");
         let (wire, text) = (number(archive, at + 18, 4), number(archive, at + 22, 4));
         let (name, extra) = (number(archive, at + 26, 2), number(archive, at + 28, 2));
-        assert_eq!(number(archive, at + 8, 2), if wire == 0 || entry.stored { 0 } else { 8 }, "method");
+        let is_stored = wire == 0 || entry.is_stored;
+        assert_eq!(number(archive, at + 8, 2), if is_stored { 0 } else { 8 }, "method");
+        assert!(!is_stored || wire == text);
         assert_eq!(number(archive, at + 14, 4), crc32fast::hash(&entry.text) as usize);
         assert_eq!((text, extra), (entry.text.len(), 0));
         assert_eq!(&archive[at + 30..at + 30 + name], entry.name.as_bytes());
@@ -112,76 +153,66 @@ fn check_reader(archive: &[u8], entries: &[Entry]) {
     }
 }
 
-impl Text {
-    fn whole(&self) -> Vec<u8> {
-        let times = 1 + usize::from(self.times) * usize::from(self.times) / 16;
-        let repeated = self.bytes.repeat(times.min(200_000 / self.bytes.len().max(1)).max(1));
-        // Not the same again and again: every copy ends in its number.
-        let numbered = repeated.chunks(self.bytes.len().max(1)).zip(0u32..);
-        numbered.flat_map(|(copy, number)| [copy, &number.to_le_bytes()[..]].concat()).collect()
-    }
-}
-
-/// A row, the text it should hold, and the places between its texts.
-struct Grown {
-    row: Row,
-    text: Vec<u8>,
-    marks: Vec<(zip_stream::Mark, usize)>,
-}
-
-/// The pieces that the steps make, each with its text.
-fn grow(deflater: &mut Deflater, texts: &[Vec<u8>], steps: &[Step]) -> Vec<(Piece, Vec<u8>)> {
-    let mut rows = vec![Grown { row: Row::new(), text: Vec::new(), marks: Vec::new() }];
-    let mut pieces = Vec::new();
-    let mut total = 0;
-    for step in steps.iter().take(64) {
-        match step {
-            Step::Push { row, text } if !texts.is_empty() => {
-                let at = usize::from(*row) % rows.len();
-                let text = &texts[usize::from(*text) % texts.len()];
-                let grown = &mut rows[at];
-                total += grown.text.len() + text.len();
-                if total > 4_000_000 {
-                    break;
+/// Appends an entry's data as it is wished.
+fn append(wish: &Wish, name: &str, texts: &[Vec<u8>], order: &[usize], made: &mut Made) -> Entry {
+    let mut text: Vec<u8> = order.iter().flat_map(|at| texts[*at].iter().copied()).collect();
+    let (archive, out) = (&mut made.archive, &mut made.out);
+    let is_stored = matches!(wish.body, Body::Stored);
+    match wish.body {
+        Body::Pieces => {
+            let pieces: Vec<Piece> = order.iter().map(|at| made.deflater.piece(&texts[*at])).collect();
+            archive.entry(name, wish.modified, &pieces, out);
+        }
+        Body::Stored => {
+            let mut stored = Stored::default();
+            order.iter().for_each(|at| stored.push(Bytes::copy_from_slice(&texts[*at])));
+            archive.stored(name, wish.modified, &stored, out);
+        }
+        Body::Row { row, mark } => {
+            let known = &made.rows[usize::from(row) % made.rows.len()];
+            let mut known = match mark.map(usize::from) {
+                Some(mark) if !known.marks.is_empty() => {
+                    let (at, length) = known.marks[mark % known.marks.len()].clone();
+                    let marks = known.marks.iter().filter(|(_, end)| *end <= length);
+                    Known {
+                        row: known.row.fork(&at),
+                        text: known.text[..length].to_vec(),
+                        marks: marks.cloned().collect(),
+                    }
                 }
-                let mark = (grown.row.mark(), grown.text.len());
-                grown.marks.push(mark);
-                let (head, tail) = text.split_at(text.len() / 2);
-                deflater.push(&mut grown.row, &[head, tail]);
-                grown.text.extend_from_slice(text);
-            }
-            Step::Push { .. } => {}
-            Step::Fork { row, mark } => {
-                let grown = &rows[usize::from(*row) % rows.len()];
-                if grown.marks.is_empty() || rows.len() >= 8 {
-                    continue;
-                }
-                let (mark, end) = &grown.marks[usize::from(*mark) % grown.marks.len()];
-                let forked = Grown {
-                    row: grown.row.fork(mark),
-                    text: grown.text[..*end].to_vec(),
-                    marks: Vec::new(),
-                };
-                rows.push(forked);
-            }
-            Step::Take { row } => {
-                let grown = &rows[usize::from(*row) % rows.len()];
-                pieces.push((grown.row.piece(), grown.text.clone()));
-            }
+                _ => known.clone(),
+            };
+            let parts: Vec<&[u8]> = order.iter().map(|at| texts[*at].as_slice()).collect();
+            made.deflater.push(&mut known.row, &parts);
+            known.text.extend_from_slice(&text);
+            known.marks.push((known.row.mark(), known.text.len()));
+            archive.entry(name, wish.modified, &[known.row.piece()], out);
+            text = known.text.clone();
+            made.rows.push(known);
+        }
+        Body::Rows { first, second } => {
+            let rows = [first, second].map(|row| &made.rows[usize::from(row) % made.rows.len()]);
+            archive.entry(name, wish.modified, &rows.map(|known| known.row.piece()), out);
+            text = rows.map(|known| known.text.as_slice()).concat();
         }
     }
-    pieces.extend(rows.iter().map(|grown| (grown.row.piece(), grown.text.clone())));
-    pieces
+    Entry { name: name.to_owned(), text, is_stored }
+}
+
+#[derive(Default)]
+struct Made {
+    archive: Archive,
+    out: Vec<Bytes>,
+    deflater: Deflater,
+    rows: Vec<Known>,
 }
 
 fuzz_target!(|input: Input| {
-    let mut deflater = Deflater::new();
-    let texts: Vec<Vec<u8>> = input.texts.iter().take(16).map(Text::whole).collect();
-    let mut made: Vec<(Piece, Vec<u8>)> = texts.iter().map(|text| (deflater.piece(text), text.clone())).collect();
-    made.extend(grow(&mut deflater, &texts, &input.rows));
-    let (mut names, mut archive, mut out) = (Names::default(), Archive::new(), Vec::new());
-    let mut entries = Vec::new();
-    for wish in input.entries.into_iter().take(64) {
+    let texts = expand(&input.texts);
+    let mut names = Names::default();
+    let mut made = Made { rows: vec![Known::default()], ..Made::default() };
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    for wish in &input.entries {
         let suffix = match &wish.suffix {
             Suffix::System => "-system",
             Suffix::History => "-history",
@@ -189,22 +220,16 @@ fuzz_target!(|input: Input| {
             Suffix::Other(suffix) => suffix,
         };
         let name = names.entry(&wish.key, suffix);
-        let order: Vec<usize> = wish.order.iter().take(16).map(|at| usize::from(*at) % made.len()).collect();
-        let text: Vec<u8> = order.iter().flat_map(|at| made[*at].1.iter().copied()).collect();
-        if text.len() > 8_000_000 {
-            continue;
+        let order = wish.order.iter().filter(|_| !texts.is_empty());
+        let order: Vec<usize> = order.take(64).map(|at| usize::from(*at) % texts.len()).collect();
+        entries.push(append(wish, &name, &texts, &order, &mut made));
+        bytes += entries.last().map_or(0, |entry| entry.text.len());
+        assert_eq!(made.archive.entries(), entries.len());
+        if bytes > BYTES_MAX {
+            break;
         }
-        if wish.stored {
-            let mut stored = Stored::default();
-            order.iter().for_each(|at| stored.push(made[*at].1.clone().into()));
-            archive.stored(&name, wish.modified, &stored, &mut out);
-        } else {
-            let pieces: Vec<Piece> = order.iter().map(|at| made[*at].0.clone()).collect();
-            archive.entry(&name, wish.modified, &pieces, &mut out);
-        }
-        entries.push(Entry { name, text, stored: wish.stored });
-        assert_eq!(archive.entries(), entries.len());
     }
+    let Made { archive, mut out, .. } = made;
     let offset = archive.offset();
     assert_eq!(offset, out.iter().map(|bytes| bytes.len() as u64).sum::<u64>());
     archive.finish(&input.comment, &mut out);
