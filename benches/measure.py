@@ -1,6 +1,6 @@
 """Clients that cost little themselves, and what Linux knows about a process.
 
-Not here: what is measured (run.py).
+Not here: what is measured (run.py) and what it is measured beside (sides.py).
 """
 
 import dataclasses
@@ -53,37 +53,39 @@ def download(port, path, headers=()):
 
 
 def check_archive(port, path, headers, entries):
-    """Fetches the archive once more, slowly, to see that it holds exactly these entries."""
+    """Fetches the archive once more, slowly, to see that it holds exactly these entries; returns its bytes."""
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=dict(headers))
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=TIMEOUT) as response:
-        archive = zipfile.ZipFile(io.BytesIO(response.read()))
+        content = response.read()
+    archive = zipfile.ZipFile(io.BytesIO(content))
     if sorted(archive.namelist()) != sorted(entries):
         raise ValueError(f"{path}: {len(archive.namelist())} entries instead of {len(entries)}, or other names")
     wrong = [name for name in entries if archive.read(name) != entries[name]]
     if wrong:
         raise ValueError(f"{path}: {len(wrong)} entries differ, the first is {wrong[0]}")
+    return content
 
 
-class Post:
+class Client:
     """One connection kept open, for the latency of small requests: one write, and no more parsing than needed."""
 
-    def __init__(self, port, path, headers):
+    def __init__(self, port, headers):
         self.connection = socket.create_connection(("127.0.0.1", port), TIMEOUT)
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        lines = [f"POST {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Content-Type: application/json"]
-        self.head = "\r\n".join(lines + [f"{name}: {value}" for name, value in headers])
+        self.head = "".join(f"{name}: {value}\r\n" for name, value in [("Host", f"127.0.0.1:{port}"), *headers])
 
-    def __call__(self, body):
-        """(seconds, body) of one request."""
-        request = f"{self.head}\r\nContent-Length: {len(body.encode())}\r\n\r\n{body}".encode()
+    def __call__(self, method, path, body=b"", kind="application/json"):
+        """(seconds, body) of one request, whose answer has a length."""
+        request = (f"{method} {path} HTTP/1.1\r\n{self.head}Content-Type: {kind}\r\n"
+                   f"Content-Length: {len(body)}\r\n\r\n").encode() + body
         started = time.perf_counter()
         self.connection.sendall(request)
         got = b""
         while b"\r\n\r\n" not in got:
             got += self.receive()
         head, content = got.split(b"\r\n\r\n", 1)
-        length = int(re.search(rb"(?im)^content-length: *(\d+)", head)[1])
-        while len(content) < length:
+        length = re.search(rb"(?im)^content-length: *(\d+)", head)
+        while method != "HEAD" and len(content) < int(length[1]):
             content += self.receive()
         seconds = time.perf_counter() - started
         if b" 200 " not in head.split(b"\r\n")[0]:

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
+use prompt_intake::otlp::KeyTemplate;
 use rules::{Error, Result};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -33,6 +34,8 @@ pub struct App {
     pub writers: Writers,
     /// Memory for prompt logs that are being sent.
     pub room: Room,
+    /// How log keys of OpenTelemetry spans are made.
+    pub key_template: Arc<KeyTemplate>,
 }
 
 impl App {
@@ -63,6 +66,7 @@ impl App {
         let rate_limits = RateLimits::new(&config.limits);
         let writers = Writers::new(lake.clone(), clock.clone());
         let room = Room::new(config.limits.write_memory_bytes);
+        let key_template = Arc::new(config.key_template()?);
         Ok(Arc::new(Self {
             config,
             clock,
@@ -73,6 +77,7 @@ impl App {
             rate_limits,
             writers,
             room,
+            key_template,
         }))
     }
 

@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use prompt_intake::otlp::KeyTemplate;
 use rules::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -149,6 +150,14 @@ section! {
 }
 
 section! {
+    /// How prompt logs are named.
+    PromptLogs in "prompt_logs." {
+        key_template: String = KeyTemplate::DEFAULT.to_owned(),
+            "How log keys of OpenTelemetry spans are made that bring no prompt_log.key: text and {attribute}, or {first|second}; also {trace_id}, {span_id}, {start_time}.";
+    }
+}
+
+section! {
     /// The work on stored data that goes on in the background.
     Keeping in "keeping." {
         compact_seconds: u64 = 1, (0..=86_400),
@@ -180,6 +189,7 @@ pub struct Config {
     pub logs: Logs,
     pub limits: Limits,
     pub retention: Retention,
+    pub prompt_logs: PromptLogs,
     pub keeping: Keeping,
     pub identity: Identity,
 }
@@ -200,6 +210,7 @@ impl Default for Config {
             logs: Logs::default(),
             limits: Limits::default(),
             retention: Retention::default(),
+            prompt_logs: PromptLogs::default(),
             keeping: Keeping::default(),
             identity: Identity::default(),
         }
@@ -248,6 +259,15 @@ impl Config {
             .collect()
     }
 
+    /// How log keys of OpenTelemetry spans are made.
+    ///
+    /// # Errors
+    /// `Invalid` with what is wrong with the template.
+    pub fn key_template(&self) -> Result<KeyTemplate> {
+        KeyTemplate::parse(&self.prompt_logs.key_template)
+            .map_err(|reason| Error::invalid(format!("prompt_logs.key_template: {reason}")))
+    }
+
     /// The folder of the organizations' tables.
     pub fn lake_dir(&self) -> PathBuf {
         self.data_dir.join("lake")
@@ -273,6 +293,8 @@ impl Config {
         self.logs.check_ranges()?;
         self.limits.check_ranges()?;
         self.retention.check_ranges()?;
+        self.prompt_logs.check_ranges()?;
+        self.key_template()?;
         self.keeping.check_ranges()?;
         self.identity.check_ranges()?;
         check_level(&self.logs.level)?;
@@ -292,6 +314,7 @@ fn rows() -> Vec<Row> {
     rows.extend(Logs::rows());
     rows.extend(Limits::rows());
     rows.extend(Retention::rows());
+    rows.extend(PromptLogs::rows());
     rows.extend(Keeping::rows());
     rows.extend(Identity::rows());
     rows

@@ -242,7 +242,10 @@ fn the_document_has_a_line_for_every_setting_and_for_nothing_else() {
     for setting in Config::settings() {
         let expected = format!(
             "| `{}` | `{}` | {} | {} |",
-            setting.path, setting.default, setting.allowed, setting.help
+            setting.path,
+            setting.default.replace('|', "\\|"),
+            setting.allowed,
+            setting.help.replace('|', "\\|")
         );
         assert_eq!(lines.next(), Some(expected.as_str()));
     }

@@ -271,7 +271,8 @@ async fn drain(mut frames: BodyDataStream) {
     let _ = timeout(DRAINING, rest).await;
 }
 
-async fn blocking<T: Send + 'static>(
+/// Runs what keeps a core busy beside the threads that serve others.
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;

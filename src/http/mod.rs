@@ -7,6 +7,7 @@ mod body;
 mod caller;
 mod layers;
 mod limited;
+mod otlp;
 mod problem;
 mod prompt_logs;
 mod router;

@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use rules::Error;
 
 use super::problem::Problem;
-use super::{layers, prompt_logs, sign_in, sql_query, write_prompt_logs};
+use super::{layers, otlp, prompt_logs, sign_in, sql_query, write_prompt_logs};
 use crate::app::App;
 
 /// All endpoints over one application.
@@ -32,6 +32,8 @@ pub fn router(app: Arc<App>) -> Router {
             "/v1/{organization}/admin/prompt_logs",
             post(write_prompt_logs::post),
         )
+        .route("/v1/{organization}/otlp/v1/traces", post(otlp::traces))
+        .route("/v1/{organization}/otlp/v1/logs", post(otlp::logs))
         .route("/v1/{organization}/admin/sql_query", post(sql_query::post))
         .route(
             "/v1/{organization}/user/signin_with_api_key",

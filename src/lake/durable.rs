@@ -4,11 +4,13 @@
 //! file may be empty or missing. This wrapper syncs the file and the folders that lead to it, so that a commit that was
 //! reported really is one. It also lists in order.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,26 +26,32 @@ use object_store::{
 #[derive(Debug)]
 pub(super) struct Durable {
     inner: LocalFileSystem,
+    folders: Arc<Folders>,
+}
+
+/// Which folders are on disk, themselves and all above them: any of them may have been new when it was first written to.
+#[derive(Debug)]
+struct Folders {
+    root: PathBuf,
+    on_disk: Mutex<HashSet<PathBuf>>,
 }
 
 impl Durable {
-    pub(super) fn new(inner: LocalFileSystem) -> Self {
-        Self { inner }
+    /// `root` is the store's folder.
+    pub(super) fn new(inner: LocalFileSystem, root: PathBuf) -> Self {
+        let on_disk = Mutex::default();
+        let folders = Arc::new(Folders { root, on_disk });
+        Self { inner, folders }
     }
 
     async fn sync(&self, location: &Path) -> Result<()> {
-        sync(self.inner.path_to_filesystem(location)?).await
+        let file = self.inner.path_to_filesystem(location)?;
+        sync(file, Arc::clone(&self.folders)).await
     }
 }
 
-/// Syncs the file, its folder and that folder's parent (the folder itself may be new).
-async fn sync(file: PathBuf) -> Result<()> {
-    let synced = tokio::task::spawn_blocking(move || -> io::Result<()> {
-        for path in file.ancestors().take(3) {
-            File::open(path)?.sync_all()?;
-        }
-        Ok(())
-    });
+async fn sync(file: PathBuf, folders: Arc<Folders>) -> Result<()> {
+    let synced = tokio::task::spawn_blocking(move || folders.sync(&file));
     let result = synced
         .await
         .map_err(io::Error::other)
@@ -52,6 +60,33 @@ async fn sync(file: PathBuf) -> Result<()> {
         store: "local",
         source: Box::new(source),
     })
+}
+
+impl Folders {
+    /// Syncs the file, its folder and, at the first file there, all folders above.
+    fn sync(&self, file: &std::path::Path) -> io::Result<()> {
+        File::open(file)?.sync_all()?;
+        let Some(folder) = file.parent() else {
+            return Ok(());
+        };
+        File::open(folder)?.sync_all()?;
+        if self.lock().contains(folder) {
+            return Ok(());
+        }
+        for above in folder.ancestors().skip(1) {
+            let synced = File::open(above).and_then(|above| above.sync_all());
+            // Folders above the lake may be closed to this user; they are the operator's.
+            if above.starts_with(&self.root) {
+                synced?;
+            }
+        }
+        self.lock().insert(folder.to_owned());
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.on_disk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// In the order of their paths, as cloud stores list and as Delta expects of every store but a `file` one.
@@ -94,6 +129,7 @@ impl ObjectStore for Durable {
         Ok(Box::new(DurableUpload {
             upload,
             file: self.inner.path_to_filesystem(location)?,
+            folders: Arc::clone(&self.folders),
         }))
     }
 
@@ -143,6 +179,7 @@ impl ObjectStore for Durable {
 struct DurableUpload {
     upload: Box<dyn MultipartUpload>,
     file: PathBuf,
+    folders: Arc<Folders>,
 }
 
 #[async_trait]
@@ -153,7 +190,7 @@ impl MultipartUpload for DurableUpload {
 
     async fn complete(&mut self) -> Result<PutResult> {
         let written = self.upload.complete().await?;
-        sync(self.file.clone()).await?;
+        sync(self.file.clone(), Arc::clone(&self.folders)).await?;
         Ok(written)
     }
 

@@ -94,8 +94,8 @@ impl Lake {
         let folder =
             folder.ok_or_else(|| Error::internal("only a lake in a local folder is supported"))?;
         // Rooted in the lake, so that no path of the machine shows in a plan or an error.
-        let store = LocalFileSystem::new_with_prefix(folder).map_err(unavailable)?;
-        let store = Arc::new(durable::Durable::new(store));
+        let store = LocalFileSystem::new_with_prefix(&folder).map_err(unavailable)?;
+        let store = Arc::new(durable::Durable::new(store, folder));
         Ok(Self::over(root.clone(), store))
     }
 
@@ -283,16 +283,31 @@ pub async fn commit_as(
         .chain(adds.into_iter().map(Action::Add))
         .collect();
     let snapshot = table.snapshot().map_err(unavailable)?;
-    let finished = CommitBuilder::from(commit_properties())
+    let committed = CommitBuilder::from(commit_properties())
         .with_actions(actions)
         .build(
             Some(snapshot as &dyn TableReference),
             table.log_store(),
             operation,
         )
+        .into_prepared_commit_future()
+        .await
+        .map_err(commit_failed)?
         .await
         .map_err(commit_failed)?;
-    table.state = Some(finished.snapshot());
+    // From here on the commit is on disk and every reader's. A checkpoint that fails behind it (on a disk that has just
+    // filled up) only makes readers read more, so it is no reason to refuse what is written.
+    match committed.await {
+        Ok(finished) => table.state = Some(finished.snapshot()),
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "no checkpoint could be written behind a commit; the next one is tried later"
+            );
+            // Where this fails as well, the next commit finds that it was overtaken, and reads the table again.
+            let _ = table.load().await;
+        }
+    }
     Ok(())
 }
 

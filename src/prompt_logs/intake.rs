@@ -28,7 +28,7 @@ pub struct Room(Arc<Semaphore>);
 
 /// What one request has of the room; given back when it is dropped.
 #[derive(Debug, Default)]
-struct Share {
+pub(super) struct Share {
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -70,7 +70,7 @@ impl Room {
     ///
     /// # Errors
     /// `Unavailable` when others have the rest.
-    fn grow(&self, share: &mut Share, bytes: usize) -> Result<()> {
+    pub(super) fn grow(&self, share: &mut Share, bytes: usize) -> Result<()> {
         let held = share
             .permit
             .as_ref()
@@ -161,21 +161,24 @@ impl Write for Intake {
     }
 }
 
-impl Records {
-    /// The record, if the organization keeps logs of its age.
-    fn in_time(&self, record: Record) -> Result<Record> {
-        refuse_if_expired(record.created_at, self.oldest)?;
-        refuse_if_ahead(record.created_at, self.now)?;
-        Ok(record)
-    }
+/// The record a draft makes, if the organization keeps logs of its age.
+///
+/// # Errors
+/// `Invalid` with the reason.
+pub(super) fn accept(draft: Draft, now: DateTime<Utc>, oldest: DateTime<Utc>) -> Result<Record> {
+    let record = Record::new(draft)?;
+    refuse_if_expired(record.created_at, oldest)?;
+    refuse_if_ahead(record.created_at, now)?;
+    Ok(record)
+}
 
+impl Records {
     fn take(&mut self, index: usize, record: Result<&[u8], Reason>) -> Result<()> {
         let draft = record.and_then(Draft::parse);
         let log_key = draft.as_ref().ok().map(|draft| draft.log_key.clone());
         let record = draft
             .map_err(|reason| Error::invalid(reason.to_string()))
-            .and_then(Record::new)
-            .and_then(|record| self.in_time(record));
+            .and_then(|draft| accept(draft, self.now, self.oldest));
         match record {
             Ok(record) => self.chunk.push(record),
             Err(_) if self.rejected.len() == REJECTED_MAX => {

@@ -7,6 +7,7 @@
 
 mod access;
 pub mod archive;
+mod export;
 mod files;
 pub mod ingest;
 mod intake;
@@ -23,6 +24,7 @@ mod tests;
 mod writer;
 
 pub use access::{Access, LookUp};
+pub use export::Received;
 pub use ingest::{Chunk, Written};
 pub use intake::{Intake, Rejected, Room};
 pub use key_index::KeyIndex;

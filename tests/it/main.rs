@@ -9,12 +9,17 @@
 )]
 
 mod cli;
+mod crash;
 mod demo;
+mod durability;
 mod errors;
+mod full_disk;
+mod otlp;
 mod process;
 mod prompt_logs;
 mod readers;
 mod real_input;
+mod round_trip;
 mod sign_in;
 mod sql_hostile;
 mod sql_query;

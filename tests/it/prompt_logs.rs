@@ -76,7 +76,7 @@ pub(crate) fn noise(seed: u64, length: usize) -> String {
     letters.take(length).collect()
 }
 
-fn at(instant: DateTime<Utc>, mut log: Value) -> Value {
+pub(crate) fn at(instant: DateTime<Utc>, mut log: Value) -> Value {
     log["created_at"] = json!(instant);
     log
 }

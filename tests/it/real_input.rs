@@ -54,7 +54,7 @@ fn a_real_agents_data_comes_back_as_it_was_imported() {
 }
 
 /// The interpreter that has the SDK.
-fn python(root: &Path) -> PathBuf {
+pub(crate) fn python(root: &Path) -> PathBuf {
     let given = std::env::var_os("AMIGO_TEST_PYTHON").map(PathBuf::from);
     given.unwrap_or_else(|| root.join("target/test-venv/bin/python"))
 }

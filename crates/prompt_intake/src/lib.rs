@@ -7,7 +7,7 @@
 
 mod draft;
 mod nesting;
-// pub mod otlp;
+pub mod otlp;
 mod splitter;
 
 use std::borrow::Cow;
@@ -27,7 +27,8 @@ pub const NESTING_MAX: usize = 64;
 pub struct Reason(Cow<'static, str>);
 
 impl Reason {
-    pub(crate) fn new(sentence: impl Into<Cow<'static, str>>) -> Self {
+    /// A reason in this sentence.
+    pub fn new(sentence: impl Into<Cow<'static, str>>) -> Self {
         Self(sentence.into())
     }
 

@@ -1,43 +1,33 @@
 //! Texts compressed once, so that they can stand in any number of entries.
 //!
-//! A raw DEFLATE stream is a row of blocks. A sync flush ends a block at a byte border with an
-//! empty block that is not the last one, and a compressor reset before every text refers to no byte
-//! of another text. So the output for each text can be put behind that for any other; `archive`
-//! ends the row.
+//! A raw DEFLATE stream is a row of blocks. A piece ends at a byte border with an empty block that is not the last one,
+//! and it refers to no byte of another piece. So any piece can be put behind any other; `archive` ends the row.
+
+use bytes::Bytes;
 
 use crate::crc::Crc;
-use bytes::Bytes;
-use flate2::{Compress, Compression, FlushCompress};
+use crate::deflate::Deflater;
 
-/// The DEFLATE level of every piece. Real prompts shrink to 0.33 of their size at 6 and 0.46 at 1;
-/// above 6 almost nothing is gained, and since every distinct text is compressed once, its price is
-/// paid once.
-pub const LEVEL: u32 = 6;
-
-/// Room for the end of a flush: below 7 free bytes zlib may write the flush marker a second time.
-const FLUSH_BYTES: usize = 64;
-/// The most that is reserved before the size of the output is known: most texts shrink below it in
-/// one call.
-const FIRST_BYTES_MAX: usize = 64 << 10;
-
-/// One stretch of text, compressed once, usable in any number of entries. Cloning it copies no
-/// bytes.
+/// One stretch of text, compressed, usable in any number of entries. Cloning it copies no bytes.
 #[derive(Clone, Debug)]
 pub struct Piece {
     wire: Bytes,
-    text_len: u64,
     crc: Crc,
 }
 
 impl Piece {
-    /// One text compressed by a compressor of its own. For many texts keep a [`Deflater`].
+    /// One text compressed for itself. For many texts keep a [`Deflater`].
     pub fn deflate(text: &[u8]) -> Piece {
         Deflater::new().piece(text)
     }
 
+    pub(crate) fn new(wire: Bytes, crc: Crc) -> Piece {
+        Piece { wire, crc }
+    }
+
     /// Bytes of text that a reader gets back.
     pub fn text_len(&self) -> u64 {
-        self.text_len
+        self.crc.text_len()
     }
 
     /// Bytes this piece takes in an archive, each time it is used; none for an empty text.
@@ -54,58 +44,36 @@ impl Piece {
     }
 }
 
-/// Compresses texts into pieces. A compressor holds about 300 KB; this one is reset instead of made
-/// anew.
-#[derive(Debug)]
-pub struct Deflater {
-    compress: Compress,
+/// Texts one behind another, to be sent as they are.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    texts: Vec<Bytes>,
+    crc: crc32fast::Hasher,
+    len: u64,
 }
 
-impl Deflater {
-    pub fn new() -> Self {
-        Deflater {
-            compress: Compress::new(Compression::new(LEVEL), false),
-        }
+impl Stored {
+    pub fn push(&mut self, text: Bytes) {
+        self.crc.update(&text);
+        self.len += text.len() as u64;
+        self.texts.push(text);
     }
 
-    /// The piece depends on `text` alone, not on the pieces made before. Takes memory for the
-    /// compressed bytes only.
-    pub fn piece(&mut self, text: &[u8]) -> Piece {
-        let wire = if text.is_empty() {
-            Bytes::new()
-        } else {
-            self.wire(text)
-        };
-        Piece {
-            wire,
-            text_len: text.len() as u64,
-            crc: Crc::of(text),
-        }
+    pub(crate) fn texts(&self) -> &[Bytes] {
+        &self.texts
     }
 
-    fn wire(&mut self, text: &[u8]) -> Bytes {
-        self.compress.reset();
-        let mut wire = Vec::with_capacity((text.len() / 2).min(FIRST_BYTES_MAX) + FLUSH_BYTES);
-        loop {
-            wire.reserve(FLUSH_BYTES);
-            // One call takes at most 4 GiB of text, hence the slice by what has been consumed.
-            let consumed = usize::try_from(self.compress.total_in())
-                .expect("no more than text.len() was consumed");
-            self.compress
-                .compress_vec(&text[consumed..], &mut wire, FlushCompress::Sync)
-                .expect("deflate fails only on a stream that was not set up");
-            // zlib: a flush is complete when all was consumed and room is left in the output.
-            if self.compress.total_in() == text.len() as u64 && wire.len() < wire.capacity() {
-                break;
-            }
-        }
-        Bytes::from(wire.into_boxed_slice())
+    pub(crate) fn crc(&self) -> u32 {
+        self.crc.clone().finalize()
     }
-}
 
-impl Default for Deflater {
-    fn default() -> Self {
-        Deflater::new()
+    /// Bytes of text, which is what it takes in an archive.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 }
 
@@ -116,7 +84,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     /// What a reader makes of the pieces put one after another and ended.
-    fn inflate(pieces: &[Piece]) -> Vec<u8> {
+    pub(crate) fn inflate(pieces: &[Piece]) -> Vec<u8> {
         let mut wire: Vec<u8> = pieces
             .iter()
             .flat_map(|piece| piece.wire().to_vec())
@@ -173,38 +141,16 @@ pub(crate) mod tests {
         check(&noise(1_000_000), 1_001_000);
     }
 
-    #[test]
-    fn output_that_just_fills_the_buffer_is_neither_cut_nor_doubled() {
-        // The first buffer holds half the text and 64 bytes, noise takes all of the text and a
-        // little: somewhere in this range output and buffer have the same size.
-        for len in 90..150 {
-            let text = noise(len);
-            check(&text, len + 16);
-        }
-    }
-
     proptest! {
         #[test]
         fn pieces_in_any_order_inflate_to_their_texts(
             texts in prop::collection::vec(any::<Vec<u8>>(), 1..20), order: Vec<prop::sample::Index>
         ) {
-            let mut deflater = Deflater::new();
-            let made: Vec<Piece> = texts.iter().map(|text| deflater.piece(text)).collect();
+            let made: Vec<Piece> = texts.iter().map(|text| Piece::deflate(text)).collect();
             let order: Vec<usize> = order.iter().map(|index| index.index(texts.len())).collect();
             let spliced: Vec<Piece> = order.iter().map(|&at| made[at].clone()).collect();
             let expected: Vec<u8> = order.iter().flat_map(|&at| texts[at].clone()).collect();
             prop_assert_eq!(inflate(&spliced), expected);
-        }
-
-        #[test]
-        fn a_used_compressor_makes_the_same_bytes_as_a_new_one(
-            before: Vec<u8>, text in "[a-c]{0,200}"
-        ) {
-            let mut deflater = Deflater::new();
-            deflater.piece(&before);
-            deflater.piece(text.as_bytes());
-            let (again, fresh) = (deflater.piece(text.as_bytes()), Piece::deflate(text.as_bytes()));
-            prop_assert_eq!(again.wire(), fresh.wire());
         }
     }
 }

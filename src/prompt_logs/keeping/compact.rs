@@ -136,7 +136,7 @@ async fn merge_files(
         new_bytes: new_bytes.sum(),
         version: None,
     };
-    match commit(lake, org, table, &paths, &new).await {
+    match commit(table, &paths, &new).await {
         Ok(true) => Ok(merged),
         Ok(false) => {
             discard(&store, &new).await;
@@ -152,13 +152,7 @@ async fn merge_files(
 /// Puts the new files in the place of the old ones. Data files never change and each key is in one file only, so where
 /// all the old ones are still the table's, the new ones hold exactly their rows, whatever else was written meanwhile.
 /// `false` when one is not, or others were faster all the time: nothing was committed then.
-async fn commit(
-    lake: &Lake,
-    org: &OrgId,
-    mut table: DeltaTable,
-    old: &[String],
-    new: &[Add],
-) -> Result<bool> {
+async fn commit(mut table: DeltaTable, old: &[String], new: &[Add]) -> Result<bool> {
     let old: HashSet<&str> = old.iter().map(String::as_str).collect();
     for attempt in 1..=ATTEMPTS {
         let Some(removes) = files::removals(&table, &old, false)? else {
@@ -171,10 +165,7 @@ async fn commit(
         match lake::commit_as(operation, &mut table, new.to_vec(), removes).await {
             Err(error) if *error.kind() == Kind::Conflict => {
                 tokio::time::sleep(Duration::from_millis(2) * attempt).await;
-                match lake.open(org, &table_shape::name()).await? {
-                    Some(newer) => table = newer,
-                    None => return Ok(false),
-                }
+                table.load().await.map_err(unavailable)?;
             }
             result => return result.map(|()| true),
         }

@@ -12,11 +12,13 @@ use super::super::files::LogFile;
 
 /// Files below the first size are of one level, those below the second of the next, and so on; what is larger than the
 /// last is left alone until its day is over. A level holds eight of the one before.
-const LEVELS: [u64; 4] = [64 << 10, 512 << 10, 4 << 20, 32 << 20];
-/// So many files of a level are merged, on a day that is still being written.
+const LEVELS: [u64; 4] = [64 << 10, 512 << 10, 4 << 20, SMALL];
+const SMALL: u64 = 32 << 20;
+/// So many files of a level are merged: every merge is a commit, behind which a writer must look again.
 const ENOUGH: usize = 8;
-/// And on one that is over, of which there may be many.
-const ENOUGH_LATER: usize = 2;
+/// And so many of a day that is over, once the days have gathered this many files below the last level.
+const ENOUGH_CROWDED: usize = 2;
+const CROWDED: usize = 64;
 /// Files of one merge: each is opened, and its footer held.
 const FILES_MAX: usize = 256;
 /// A day is at rest when nothing was added for this long, and a second more for each of these bytes: what is large is
@@ -43,13 +45,19 @@ pub(super) fn next(files: &[LogFile], zeal: Zeal, now: DateTime<Utc>) -> Option<
         }
     }
     let today = now.date_naive();
+    let small = files.iter().filter(|file| file.size < SMALL).count();
+    let enough = if small < CROWDED {
+        ENOUGH
+    } else {
+        ENOUGH_CROWDED
+    };
     // The newest first: it is the one being written, and read.
     let mut days = days.into_iter().rev();
     days.find_map(|(day, files)| {
         let chosen = match zeal {
             Zeal::All => overlapping(&files),
             Zeal::Due if day >= today => level(&files, ENOUGH),
-            Zeal::Due => level(&files, ENOUGH_LATER)
+            Zeal::Due => level(&files, enough)
                 .or_else(|| overlapping(&files).filter(|files| at_rest(files, now))),
         };
         chosen.map(|files| files.into_iter().cloned().collect())
@@ -80,14 +88,13 @@ fn level<'a>(files: &[&'a LogFile], enough: usize) -> Option<Vec<&'a LogFile>> {
 
 /// The first files (by key) whose keys overlap, or that are neighbours and together still small.
 fn overlapping<'a>(files: &[&'a LogFile]) -> Option<Vec<&'a LogFile>> {
-    let small = LEVELS[LEVELS.len() - 1];
     let mut group: Vec<&LogFile> = Vec::new();
     // The greatest key so far; `None` stands above all.
     let mut end = Some("");
     let mut bytes = 0;
     for file in files {
         let overlaps = end.is_none_or(|end| file.least_key() < end);
-        if group.is_empty() || overlaps || bytes + file.size <= small {
+        if group.is_empty() || overlaps || bytes + file.size <= SMALL {
             if group.len() == FILES_MAX {
                 break;
             }

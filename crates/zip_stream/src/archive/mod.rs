@@ -5,10 +5,10 @@
 mod dos_time;
 mod records;
 
-use crate::piece::Piece;
+use crate::piece::{Piece, Stored};
 use bytes::Bytes;
 use dos_time::dos_time;
-use records::{Directory, Entry};
+use records::{Data, Directory, Entry};
 
 /// Ends a row of pieces: a last block with nothing in it (fixed codes, end-of-block at once).
 static LAST_BLOCK: [u8; 2] = [0x03, 0x00];
@@ -45,21 +45,18 @@ impl Archive {
         if wire_len > 0 {
             wire_len += LAST_BLOCK.len() as u64;
         }
-        let name = cut(name);
-        let entry = Entry {
+        let deflated = wire_len > 0;
+        self.head(
             name,
-            dos_time: dos_time(modified),
-            crc,
-            wire_len,
-            text_len,
-            offset: self.offset,
-        };
-        let header = entry.local_header();
-        entry.put_central_header(&mut self.directory);
-        self.offset += header.len() as u64 + wire_len;
-        self.entries += 1;
-
-        out.push(Bytes::from(header));
+            modified,
+            Data {
+                crc,
+                wire_len,
+                text_len,
+                deflated,
+            },
+            out,
+        );
         out.extend(
             pieces
                 .iter()
@@ -70,6 +67,37 @@ impl Archive {
         if wire_len > 0 {
             out.push(Bytes::from_static(&LAST_BLOCK));
         }
+    }
+
+    /// Appends one entry whose text is sent as it is.
+    pub fn stored(&mut self, name: &str, modified: i64, text: &Stored, out: &mut Vec<Bytes>) {
+        let (crc, len) = (text.crc(), text.len());
+        self.head(
+            name,
+            modified,
+            Data {
+                crc,
+                wire_len: len,
+                text_len: len,
+                deflated: false,
+            },
+            out,
+        );
+        out.extend(text.texts().iter().filter(|text| !text.is_empty()).cloned());
+    }
+
+    fn head(&mut self, name: &str, modified: i64, data: Data, out: &mut Vec<Bytes>) {
+        let entry = Entry {
+            name: cut(name),
+            dos_time: dos_time(modified),
+            data,
+            offset: self.offset,
+        };
+        let header = entry.local_header();
+        entry.put_central_header(&mut self.directory);
+        self.offset += header.len() as u64 + entry.data.wire_len;
+        self.entries += 1;
+        out.push(Bytes::from(header));
     }
 
     /// Appends the directory of all entries, the end record and the archive's comment.

@@ -28,13 +28,19 @@ const ZIP64_EXTRA: u16 = 0x0001;
 pub(super) struct Entry<'a> {
     pub(super) name: &'a str,
     pub(super) dos_time: u32,
-    pub(super) crc: u32,
-    /// Bytes of the entry's data in the archive; an entry without data is stored, any other
-    /// deflated.
-    pub(super) wire_len: u64,
-    pub(super) text_len: u64,
+    pub(super) data: Data,
     /// Where its local header starts.
     pub(super) offset: u64,
+}
+
+/// What stands between an entry's local header and the next.
+pub(super) struct Data {
+    pub(super) crc: u32,
+    /// Bytes in the archive.
+    pub(super) wire_len: u64,
+    pub(super) text_len: u64,
+    /// Or stored as it is.
+    pub(super) deflated: bool,
 }
 
 impl Entry<'_> {
@@ -67,10 +73,10 @@ impl Entry<'_> {
 
     /// From the version to the length of the extra field both headers are alike.
     fn put_common(&self, zip64: &[u8], out: &mut Vec<u8>) {
-        let (method, version) = if self.wire_len == 0 {
-            (0, VERSION_STORE)
-        } else {
+        let (method, version) = if self.data.deflated {
             (8, VERSION_DEFLATE)
+        } else {
+            (0, VERSION_STORE)
         };
         out.put_u16_le(if zip64.is_empty() {
             version
@@ -80,19 +86,19 @@ impl Entry<'_> {
         out.put_u16_le(FLAGS);
         out.put_u16_le(method);
         out.put_u32_le(self.dos_time);
-        out.put_u32_le(self.crc);
+        out.put_u32_le(self.data.crc);
         // A local header with one size in ZIP64 must have both there (4.5.3), so the central one
         // has, too.
         let is_zip64 = self.has_zip64_sizes();
         out.put_u32_le(if is_zip64 {
             u32::MAX
         } else {
-            saturate_u32(self.wire_len)
+            saturate_u32(self.data.wire_len)
         });
         out.put_u32_le(if is_zip64 {
             u32::MAX
         } else {
-            saturate_u32(self.text_len)
+            saturate_u32(self.data.text_len)
         });
         out.put_u16_le(u16::try_from(self.name.len()).expect("the archive cuts longer names"));
         let extra_len = if zip64.is_empty() { 0 } else { 4 + zip64.len() };
@@ -100,14 +106,14 @@ impl Entry<'_> {
     }
 
     fn has_zip64_sizes(&self) -> bool {
-        exceeds_u32(self.wire_len) || exceeds_u32(self.text_len)
+        exceeds_u32(self.data.wire_len) || exceeds_u32(self.data.text_len)
     }
 
     fn zip64_sizes(&self) -> Vec<u8> {
         let mut zip64 = Vec::new();
         if self.has_zip64_sizes() {
-            zip64.put_u64_le(self.text_len);
-            zip64.put_u64_le(self.wire_len);
+            zip64.put_u64_le(self.data.text_len);
+            zip64.put_u64_le(self.data.wire_len);
         }
         zip64
     }

@@ -1,6 +1,6 @@
 use super::*;
+use crate::Names;
 use crate::readers::{self, Seen};
-use crate::{Deflater, Names};
 use proptest::prelude::*;
 
 /// 2026-11-23T18:00:00Z.
@@ -8,9 +8,9 @@ const MODIFIED: i64 = 1_795_456_800;
 
 /// The archive of these entries, each a name and the texts it is made of.
 fn archive(entries: &[(String, Vec<Vec<u8>>)], comment: &str) -> Vec<Bytes> {
-    let (mut archive, mut deflater, mut out) = (Archive::new(), Deflater::new(), Vec::new());
+    let (mut archive, mut out) = (Archive::new(), Vec::new());
     for (name, texts) in entries {
-        let pieces: Vec<Piece> = texts.iter().map(|text| deflater.piece(text)).collect();
+        let pieces: Vec<Piece> = texts.iter().map(|text| Piece::deflate(text)).collect();
         archive.entry(name, MODIFIED, &pieces, &mut out);
         assert_eq!(
             archive.offset(),

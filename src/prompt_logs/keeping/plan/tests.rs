@@ -96,6 +96,45 @@ fn days_are_merged_by_themselves_the_newest_first_and_what_has_no_day_never() {
     check(&all[4..], Zeal::All, &[]);
 }
 
+/// Writes single logs onto `days` days and merges after every tenth; returns the most files there were and how often a
+/// log was rewritten.
+fn simulate(days: u64) -> (usize, u64) {
+    const LOG: u64 = 4 * KIB;
+    let mut all = Vec::new();
+    let (mut most, mut merged, mut state) = (0, 0, 1_u64);
+    for number in 0..10_000_u64 {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let age = i64::try_from((state >> 33) % days).unwrap();
+        let day = noon().date_naive() - TimeDelta::days(age);
+        let keys = Some(("a".to_owned(), "z".to_owned()));
+        let mut file = LogFile::for_test(&number.to_string(), LOG, Some(day), keys);
+        file.modified = noon().timestamp_millis();
+        all.push(file);
+        if number % 10 == 9 {
+            while let Some(chosen) = next(&all, Zeal::Due, noon()) {
+                all.retain(|file| chosen.iter().all(|chosen| chosen.path != file.path));
+                let mut file = chosen[0].clone();
+                file.size = chosen.iter().map(|file| file.size).sum();
+                merged += file.size;
+                all.push(file);
+            }
+            most = most.max(all.len());
+        }
+    }
+    (most, merged / (10_000 * LOG))
+}
+
+#[test]
+fn ten_thousand_single_writes_leave_fewer_than_a_hundred_files_and_are_rewritten_a_few_times() {
+    for days in [1, 2, 7, 30] {
+        let (most, rewritten) = simulate(days);
+        assert!(most < 100, "{most} files on {days} days");
+        assert!(rewritten < 12, "{rewritten} times on {days} days");
+    }
+}
+
 #[test]
 fn a_merge_holds_what_memory_allows_but_at_least_two_files() {
     let at_once = |keys: &[(&str, u64)], budget: u64| {
