@@ -6,6 +6,7 @@ to write.
 """
 
 import datetime as dt
+import functools
 import itertools
 import json
 import pathlib
@@ -116,9 +117,8 @@ def many(path, count):
 
 def bodies(name, count, logs_each):
     """NDJSON bodies of logs of 12 KB: half of each a system prompt that all share, half of it new."""
-    prose, chance = Prose(), random.Random(name)
-    system = json.dumps(prose.text(chance, 6000))
-    pool = prose.text(chance, 4_000_000)
+    system, pool = new_text()
+    chance = random.Random(name)
     for number in range(count):
         lines = []
         for log in range(logs_each):
@@ -126,6 +126,13 @@ def bodies(name, count, logs_each):
             history = json.dumps([pool[at:at + 3000], pool[at + 3000:at + 6000]])
             lines.append(f'{{"log_key": "{name}/{number:06}/{log:03}", "system": {system}, "history": {history}}}\n')
         yield "".join(lines).encode()
+
+
+@functools.cache
+def new_text():
+    """A system prompt as JSON, and text to cut the rest from."""
+    prose, chance = Prose(), random.Random(5)
+    return json.dumps(prose.text(chance, 6000)), prose.text(chance, 8_000_000)
 
 
 def write(path, logs):
