@@ -245,7 +245,7 @@ def storage(run):
 def queries(run):
     """SELECT 1, then the aggregate, at the endpoint and in the process of the peer in turn."""
     corpus = run.corpus("agents")
-    count = repeat_messages(corpus.messages, 2 if run.quick else MESSAGE_COPIES)
+    message_count = repeat_messages(corpus.messages, 2 if run.quick else MESSAGE_COPIES)
     run.imported(corpus)
     run.command("table", "import", corpus.org, "messages", corpus.messages)
     requests, rounds = (50, 5) if run.quick else (500, 30)
@@ -280,7 +280,7 @@ def queries(run):
     rows = [[name, f"{statistics.median(latency[name]):.2f}", f"{percentile(latency[name], 99):.2f}",
              f"{min(aggregate[name]):.1f}", f"{statistics.median(aggregate[name]):.1f}"] for name in asked]
     return table("SQL, one caller", [
-        "", "`SELECT 1`, p50, ms", "p99, ms", f"aggregate over {count:,} messages, best, ms",
+        "", "`SELECT 1`, p50, ms", "p99, ms", f"aggregate over {message_count:,} messages, best, ms",
         "median, ms"], rows)
 
 
