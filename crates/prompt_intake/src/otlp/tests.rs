@@ -179,6 +179,7 @@ fn messages_cut_off_by_a_length_limit_are_kept_as_text() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one request, spelt out")]
 fn message_events_of_one_span_are_one_prompt() {
     let call = json!({ "id": "c", "type": "function", "function": { "name": "f", "arguments": "{\"a\": 1}" } });
     let records = [
