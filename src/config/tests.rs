@@ -49,6 +49,7 @@ fn another(setting: &Setting) -> (String, String) {
         "logs.format" => "json",
         "logs.level" => "warn,amigo_admin=debug",
         "identity.issuer" => "https://amigo.example",
+        "prompt_logs.key_template" => "{service.name}/{span_id}",
         "limits.rate_limits" => return ("false".to_owned(), "false".to_owned()),
         _ => {
             let last = setting.allowed.rsplit_once(' ').expect("a range").1;
