@@ -102,7 +102,7 @@ async fn bad_records_are_named_one_by_one_and_good_ones_written() {
         (2, Some("a//b"), "segment"),
         (3, None, "both are missing"),
         (4, None, "64"),
-        (5, Some("old"), "retention"),
+        (5, Some("old"), "no longer kept"),
         (6, Some("new"), "ahead"),
         (7, Some("wild"), "permission"),
     ];
