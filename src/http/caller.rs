@@ -96,6 +96,23 @@ pub(super) fn permitted(caller: &Caller, org: &OrgId, permission: &str) -> Resul
     }
 }
 
+/// Checks, in the order of the wire contract (section 3), that the request may write prompt logs; returns the organization.
+///
+/// # Errors
+/// As [`cluster`], [`authenticate`], [`located`] and [`permitted`].
+pub(super) async fn may_write_logs(
+    app: &App,
+    org: &OrgId,
+    headers: &HeaderMap,
+    seen: &Seen,
+) -> Result<directory::Organization> {
+    let cluster = cluster(app, headers).await?;
+    let caller = authenticate(app, org, headers, seen).await?;
+    let organization = located(app, org, cluster.as_ref()).await?;
+    permitted(&caller, org, "Admin:WritePromptLogs")?;
+    Ok(organization)
+}
+
 /// The cluster named in `x-mongo-cluster-name`, if it is a known one.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use prompt_intake::otlp::{self, Encoding, Signal};
 use rules::{Error, Kind, Result};
 
 use super::body::{self, Inflate};
-use super::caller::{Organization, authenticate, cluster, located, permitted};
+use super::caller::{Organization, may_write_logs};
 use super::layers::Seen;
 use super::problem::Problem;
 use crate::app::App;
@@ -103,10 +103,7 @@ impl Request<'_> {
             app, org, headers, ..
         } = &self;
         let compression = body::Encoding::of(headers)?;
-        let cluster = cluster(app, headers).await?;
-        let caller = authenticate(app, org, headers, &self.seen).await?;
-        let organization = located(app, org, cluster.as_ref()).await?;
-        permitted(&caller, org, "Admin:WritePromptLogs")?;
+        let organization = may_write_logs(app, org, headers, &self.seen).await?;
 
         let received = Received::new(app.room.clone());
         let inflate = Inflate::new(compression, &app.config.limits, received)?;

@@ -11,7 +11,7 @@ use rules::Result;
 use serde::Serialize;
 
 use super::body::{self, Encoding, Inflate};
-use super::caller::{Organization, authenticate, cluster, located, permitted};
+use super::caller::{Organization, may_write_logs};
 use super::layers::Seen;
 use super::problem::Problem;
 use crate::app::App;
@@ -33,10 +33,7 @@ pub(super) async fn post(
     body: Body,
 ) -> Result<Response, Problem> {
     let encoding = Encoding::of(&headers)?;
-    let cluster = cluster(&app, &headers).await?;
-    let caller = authenticate(&app, &org, &headers, &seen).await?;
-    let organization = located(&app, &org, cluster.as_ref()).await?;
-    permitted(&caller, &org, "Admin:WritePromptLogs")?;
+    let organization = may_write_logs(&app, &org, &headers, &seen).await?;
 
     let days = organization.retention_days_or(app.config.retention.days);
     let now = app.clock.now();

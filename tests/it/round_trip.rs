@@ -139,6 +139,19 @@ fn parts() -> impl Strategy<Value = Value> {
     ]
 }
 
+/// Keys of several segments, with letters that need care in a URL or a name.
+const KEYS: &str = "[a-zä😀][a-z %+~'-]{0,4}(/[b-e]{1,3}){0,2}x";
+
+/// A case is a dozen requests, so there are few.
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 4,
+        failure_persistence: None,
+        max_shrink_iters: 40,
+        ..ProptestConfig::default()
+    }
+}
+
 #[test]
 fn whatever_is_sent_whichever_way_comes_down_through_the_archive_and_sql() {
     let server = Server::start(|data| data.org(ORG));
@@ -147,19 +160,9 @@ fn whatever_is_sent_whichever_way_comes_down_through_the_archive_and_sql() {
         .enable_all()
         .build()
         .unwrap();
-    let logs = prop::collection::btree_map(
-        "[a-zä😀][a-z %+~'-]{0,4}(/[b-e]{1,3}){0,2}x",
-        parts(),
-        1..40,
-    );
-    let config = ProptestConfig {
-        cases: 4,
-        failure_persistence: None,
-        max_shrink_iters: 40,
-        ..ProptestConfig::default()
-    };
+    let logs = prop::collection::btree_map(KEYS, parts(), 1..40);
     let batch = std::cell::Cell::new(0);
-    proptest!(config, |(logs in logs)| {
+    proptest!(config(), |(logs in logs)| {
         for way in WAYS {
             // Keys of a folder of their own: earlier batches stay where they are.
             batch.set(batch.get() + 1);
@@ -228,19 +231,9 @@ fn whatever_an_application_exports_comes_down_through_the_archive_and_sql() {
         .build()
         .unwrap();
     let prompts = (text(), prop::collection::vec(text(), 1..5));
-    let logs = prop::collection::btree_map(
-        "[a-zä😀][a-z %+~'-]{0,4}(/[b-e]{1,3}){0,2}x",
-        prompts,
-        1..20,
-    );
-    let config = ProptestConfig {
-        cases: 4,
-        failure_persistence: None,
-        max_shrink_iters: 40,
-        ..ProptestConfig::default()
-    };
+    let logs = prop::collection::btree_map(KEYS, prompts, 1..20);
     let batch = std::cell::Cell::new(0);
-    proptest!(config, |(logs in logs)| {
+    proptest!(config(), |(logs in logs)| {
         for (structured, encoding) in [(true, "identity"), (false, "identity"), (true, "gzip"), (false, "zstd")] {
             batch.set(batch.get() + 1);
             let folder = format!("export-{:03}", batch.get());
