@@ -1,5 +1,6 @@
 //! The application: made from settings here and nowhere else, then served until it is told to stop.
 
+use std::fs::{File, TryLockError};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::identity::Identity;
 use crate::lake::Lake;
 use crate::prompt_logs::keeping::Keeper;
 use crate::prompt_logs::{Room, Writers};
+use crate::sql_query::SqlQueries;
 
 /// Everything a request needs.
 #[derive(Debug)]
@@ -29,7 +31,9 @@ pub struct App {
     pub directory: Directory,
     pub identity: Identity,
     pub lake: Lake,
-    pub queries: Arc<Pool>,
+    pub queries: Arc<SqlQueries>,
+    /// Held while this server uses the data directory: two would each think the other's queries dead.
+    _serving: File,
     pub rate_limits: RateLimits,
     pub writers: Writers,
     /// Memory for prompt logs that are being sent.
@@ -45,6 +49,7 @@ impl App {
     /// As the parts say: an unusable data directory, workers that do not start.
     pub async fn open(config: Config, clock: Clock) -> Result<Arc<Self>> {
         let directory = Directory::open(&config.directory_file()).await?;
+        let serving = only_server(&config)?;
         let identity = Identity::open(directory.clone(), clock.clone(), &config.identity).await?;
         let read_limit = Duration::from_secs(config.limits.storage_seconds);
         let lake = Lake::local(&config.lake_dir())?.with_read_limit(read_limit);
@@ -56,13 +61,28 @@ impl App {
             0 => cores.max(2),
             workers => workers,
         };
-        let queries = Pool::start(PoolSettings {
+        let file_workers = match config.limits.sql_async_workers {
+            0 => (cores / 2).max(1),
+            workers => workers,
+        };
+        let pool = Pool::start(PoolSettings {
             program,
             workers,
+            file_workers,
+            waiting: config.limits.sql_waiting,
             memory_bytes: config.limits.sql_memory_bytes,
             spill_dir: config.spill_dir(),
             spill_bytes: config.limits.sql_spill_bytes,
         })?;
+        let (queries_lake, queries_clock) = (lake.clone(), clock.clone());
+        let queries = SqlQueries::open(
+            pool,
+            queries_lake,
+            directory.clone(),
+            queries_clock,
+            &config,
+        )
+        .await?;
         let rate_limits = RateLimits::new(&config.limits);
         let writers = Writers::new(lake.clone(), clock.clone());
         let room = Room::new(config.limits.write_memory_bytes);
@@ -74,6 +94,7 @@ impl App {
             identity,
             lake,
             queries,
+            _serving: serving,
             rate_limits,
             writers,
             room,
@@ -92,7 +113,9 @@ impl App {
     ) -> Result<()> {
         let grace = Duration::from_secs(self.config.server.shutdown_seconds);
         let (stop_keeping, stopped_keeping) = watch::channel(false);
-        let keeper = tokio::spawn(self.keeper().run(stopped_keeping));
+        let keeper = tokio::spawn(self.keeper().run(stopped_keeping.clone()));
+        let queries = Arc::clone(&self.queries);
+        let query_keeper = tokio::spawn(Arc::clone(&queries).keep(stopped_keeping));
         let router = http::router(self);
         // Answers are small and written in pieces; waiting to fill a packet would hold each one up.
         let listener = listener.tap_io(|connection| {
@@ -131,6 +154,13 @@ impl App {
                 "the keeping of prompt logs ended early"
             );
         }
+        if let Err(error) = query_keeper.await {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the keeping of query results ended early"
+            );
+        }
+        queries.close().await;
         result
     }
 
@@ -142,5 +172,27 @@ impl App {
             self.config.keeping.clone(),
             self.config.retention.clone(),
         )
+    }
+}
+
+/// The right to be the one server of the data directory; the end of the process gives it back.
+fn only_server(config: &Config) -> Result<File> {
+    let path = config.data_dir.join("serve.lock");
+    let failed = |error: std::io::Error| {
+        let message = format!("{} cannot be locked: {error}", path.display());
+        Error::invalid(message).because(error)
+    };
+    let file = File::options()
+        .append(true)
+        .create(true)
+        .open(&path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::conflict(format!(
+            "another server already serves {}; stop it first",
+            config.data_dir.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }

@@ -84,6 +84,8 @@ section! {
     Server in "server." {
         listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             "Address and port the server listens on; port 0 takes any free one.";
+        public_url: String = String::new(),
+            "Where clients reach the server, such as https://data.example.com, for the URLs of results; empty: as each request names it.";
         shutdown_seconds: u64 = 30, (0..=3600),
             "Seconds that requests under way may take to finish after the server was told to stop.";
     }
@@ -131,7 +133,17 @@ section! {
         sql_seconds: u64 = 30, (1..=86_400),
             "Seconds one synchronous query may take, waiting included.";
         sql_workers: usize = 0, (0..=1024),
-            "Queries that run at the same time; 0 means one for each core, at least 2.";
+            "Queries that run at the same time; 0 means one for each core, at least 2. An organization that has none running may begin one more, up to twice as many in all.";
+        sql_async_workers: usize = 0, (0..=1024),
+            "Asynchronous queries that run at the same time, beside the others; 0 means one for each two cores.";
+        sql_waiting: usize = 100, (1..=100_000),
+            "Queries of one organization that may wait for their turn, and asynchronous ones that may be unfinished; more are asked to come later.";
+        sql_async_seconds: u64 = 3600, (1..=604_800),
+            "Seconds one asynchronous query may run.";
+        sql_file_bytes: u64 = 10 * GIB, (KIB as u64..=1024 * 1024 * GIB),
+            "Bytes of the result file of one asynchronous query.";
+        sql_result_hours: u32 = 24, (1..=720),
+            "Hours the result of an asynchronous query can be fetched, counted from its submission; then it is deleted.";
         sql_memory_bytes: u64 = 2 * GIB, (GIB / 4..=1024 * GIB),
             "Address space of one query worker, in bytes.";
         sql_result_bytes: usize = 32 * MIB, (KIB..=1024 * MIB),
@@ -166,6 +178,8 @@ section! {
             "Seconds between two rounds that drop expired days and delete files nobody can need any more.";
         unused_seconds: u32 = 3600, (60..=2_592_000),
             "Seconds a file that is no longer part of a table stays, for downloads and queries that began before; longer ones may miss it.";
+        query_history_days: u32 = 90, (1..=36_500),
+            "Days a query stays in query_history.";
     }
 }
 
@@ -278,6 +292,11 @@ impl Config {
         self.data_dir.join("directory.db")
     }
 
+    /// The folder of asynchronous queries' result files.
+    pub fn results_dir(&self) -> PathBuf {
+        self.data_dir.join("results")
+    }
+
     /// The folder of queries' temporary files; whatever is in it may be deleted while no query runs.
     pub fn spill_dir(&self) -> PathBuf {
         self.data_dir.join("spill")
@@ -298,6 +317,7 @@ impl Config {
         self.keeping.check_ranges()?;
         self.identity.check_ranges()?;
         check_level(&self.logs.level)?;
+        check_public_url(&self.server.public_url)?;
         check_issuer(&self.identity.issuer)
     }
 }
@@ -346,6 +366,19 @@ fn check_level(level: &str) -> Result<()> {
         .because(error)
     })?;
     Ok(())
+}
+
+fn check_public_url(url: &str) -> Result<()> {
+    let parsed = url::Url::parse(url);
+    let good = parsed.is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none()
+    });
+    if url.is_empty() || good && !url.ends_with('/') {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "server.public_url is {url:?}; it must be empty, or like https://data.example.com without a slash at its end"
+    )))
 }
 
 /// The issuer is compared byte for byte in every token, so a stray space or line break must not hide in it.

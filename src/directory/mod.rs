@@ -23,16 +23,20 @@ mod organizations;
 mod roles;
 mod schema;
 mod signing_keys;
+mod sql_queries;
 mod temporary_grants;
 #[cfg(test)]
 mod tests;
+mod url_keys;
 mod users;
 
 pub use api_keys::{API_KEYS_MAX, ApiKey, NewApiKey};
 pub use ids::object_id;
 pub use organizations::Organization;
 pub use signing_keys::SigningKey;
+pub use sql_queries::{QueryStatus, SqlQuery};
 pub use temporary_grants::{NewTemporaryGrant, TemporaryGrant};
+pub use url_keys::UrlKey;
 pub use users::{NewUser, User};
 
 /// How long a statement waits for another process's transaction; those last milliseconds.

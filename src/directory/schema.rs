@@ -24,6 +24,11 @@ const STEPS: &[(i64, &str, &str)] = &[
         "temporary permission grants",
         include_str!("migrations/0003_temporary_permission_grants.sql"),
     ),
+    (
+        4,
+        "SQL queries",
+        include_str!("migrations/0004_sql_queries.sql"),
+    ),
 ];
 
 /// Applies the steps that are missing, all or none.

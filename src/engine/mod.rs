@@ -5,16 +5,22 @@
 //! all of that then ends the child, never the server. A child serves one query at a time with a session made for that
 //! query alone. Not here: who may run a query, and for how long.
 
-mod encode;
+mod confine;
 mod execute;
+mod file;
 mod functions;
+mod memory;
 mod names;
 mod plan;
 mod pool;
 mod problem;
+mod process;
 mod protocol;
+mod queue;
 mod sources;
+mod spill;
 pub mod worker;
 
-pub use pool::{Pool, PoolSettings};
-pub use protocol::{Limits, Request};
+pub use pool::{Pool, PoolSettings, Ran};
+pub use process::Attendant;
+pub use protocol::{Cost, Format, Output, Progress, Request, Rows, ServerTable};

@@ -26,9 +26,9 @@ use rules::read_only::{self, Statement};
 use rules::{Error, Result, TableName};
 
 use super::problem::from_engine;
-use super::protocol::Request;
+use super::protocol::{Request, ServerTable};
 use super::sources;
-use super::worker::Settings;
+use super::worker::{Server, Settings};
 use super::{functions, names};
 use crate::lake::Lake;
 
@@ -45,6 +45,8 @@ pub(super) struct Base {
     spill_dir: std::path::PathBuf,
     spill_bytes: u64,
     pool_bytes: usize,
+    /// Counted before the process is confined, which hides what the container allows.
+    partitions: usize,
     scan_settings: Arc<SessionState>,
     scalar_functions: Vec<Arc<ScalarUDF>>,
 }
@@ -57,6 +59,7 @@ impl Base {
             spill_dir: settings.spill_dir.clone(),
             spill_bytes: settings.spill_bytes,
             pool_bytes,
+            partitions: std::thread::available_parallelism().map_or(1, usize::from),
             scan_settings: Arc::new(sources::scan_settings()),
             scalar_functions: functions::scalar(),
         })
@@ -88,9 +91,9 @@ pub(super) struct Planned {
 /// # Errors
 /// `Invalid` with the reason when the text is not one read-only statement or does not plan; `Unavailable` when a table
 /// cannot be opened.
-pub(super) async fn plan(base: &Base, request: &Request) -> Result<Planned> {
+pub(super) async fn plan(base: &Base, server: &Arc<Server>, request: &Request) -> Result<Planned> {
     let kind = read_only::inspect(&request.sql)?;
-    let state = session(base, request).await?;
+    let state = session(base, server, request).await?;
     let mut statement = state
         .sql_to_statement(&request.sql, &Dialect::Generic)
         .map_err(from_engine)?;
@@ -117,8 +120,8 @@ fn verify(plan: &LogicalPlan) -> Result<()> {
 }
 
 /// The third wall: a session that knows this organization's tables and nothing else.
-async fn session(base: &Base, request: &Request) -> Result<SessionState> {
-    let tables: Arc<dyn SchemaProvider> = Arc::new(Tables::list(base, request).await?);
+async fn session(base: &Base, server: &Arc<Server>, request: &Request) -> Result<SessionState> {
+    let tables: Arc<dyn SchemaProvider> = Arc::new(Tables::list(base, server, request).await?);
     let catalog = MemoryCatalogProvider::new();
     catalog
         .register_schema(SCHEMA, Arc::clone(&tables))
@@ -130,7 +133,9 @@ async fn session(base: &Base, request: &Request) -> Result<SessionState> {
     let catalogs = MemoryCatalogProviderList::new();
     catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
 
-    let mut config = SessionConfig::new().with_default_catalog_and_schema(CATALOG, SCHEMA);
+    let mut config = SessionConfig::new()
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_target_partitions(base.partitions);
     config.options_mut().execution.time_zone = Some("UTC".to_owned());
     config
         .options_mut()
@@ -155,17 +160,19 @@ struct Tables {
     lake: Lake,
     request: Request,
     names: Vec<TableName>,
+    server: Arc<Server>,
     scan_settings: Arc<SessionState>,
 }
 
 impl Tables {
-    async fn list(base: &Base, request: &Request) -> Result<Self> {
+    async fn list(base: &Base, server: &Arc<Server>, request: &Request) -> Result<Self> {
         let lake = Lake::at(&request.lake)?;
         let names = lake.tables(&request.org_id).await?;
         Ok(Self {
             lake,
             request: request.clone(),
             names,
+            server: Arc::clone(server),
             scan_settings: Arc::clone(&base.scan_settings),
         })
     }
@@ -174,10 +181,18 @@ impl Tables {
 #[async_trait::async_trait]
 impl SchemaProvider for Tables {
     fn table_names(&self) -> Vec<String> {
-        self.names.iter().map(ToString::to_string).collect()
+        let stored = self.names.iter().map(ToString::to_string);
+        let stored = stored.filter(|name| ServerTable::named(name).is_none());
+        let own = ServerTable::names().map(str::to_owned);
+        let mut names: Vec<String> = stored.chain(own).collect();
+        names.sort_unstable();
+        names
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        if let Some(table) = ServerTable::named(name) {
+            return table.provider(&self.server).map(Some);
+        }
         let Some(name) = self.names.iter().find(|table| table.as_str() == name) else {
             return Ok(None);
         };
@@ -191,6 +206,6 @@ impl SchemaProvider for Tables {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.names.iter().any(|table| table.as_str() == name)
+        ServerTable::named(name).is_some() || self.names.iter().any(|table| table.as_str() == name)
     }
 }

@@ -1,26 +1,29 @@
-//! The parent's side: keeps workers warm, gives each query one, and ends a worker that does not come back in time.
+//! The server's side: keeps workers warm, gives each query one, and ends a worker that does not come back in time.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use rules::{Error, Result};
-use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::sync::Semaphore;
+use rules::{Error, OrgId, Result};
 use tokio::time::{Instant, timeout_at};
 
-use super::protocol::{Answer, FRAME_BYTES_MAX, Outcome, Request, frame};
+use super::process::{Attendant, Worker};
+use super::protocol::{Answer, Cost, Outcome, Request};
+use super::queue::Queue;
+use super::spill::SpillDir;
 
 /// How many workers there are and what each may use.
 #[derive(Debug, Clone)]
 pub struct PoolSettings {
     /// The program to run as `PROGRAM query-worker …`: this one.
     pub program: PathBuf,
-    /// Workers, which is how many queries run at once.
+    /// Queries that run at once.
     pub workers: usize,
+    /// Queries into files that run at once, beside the others.
+    pub file_workers: usize,
+    /// Queries of one organization that may wait for a worker to answer them.
+    pub waiting: usize,
     /// Address space of one worker, in bytes.
     pub memory_bytes: u64,
     /// Folder below which this server makes one of its own for what queries spill.
@@ -34,8 +37,25 @@ pub struct PoolSettings {
 pub struct Pool {
     settings: PoolSettings,
     spill: SpillDir,
-    slots: Semaphore,
+    pages: Arc<Queue>,
+    files: Arc<Queue>,
+    /// The one that was used last is last.
     idle: Mutex<Vec<Worker>>,
+    warned: AtomicBool,
+}
+
+/// What became of a query.
+#[derive(Debug)]
+pub struct Ran {
+    /// Waiting for a worker.
+    pub queued: Duration,
+    /// As far as the worker came.
+    pub cost: Cost,
+    /// The response's JSON, or nothing where the rows went into a file.
+    ///
+    /// `Invalid`: the query is at fault; the message says why. `TimedOut` at the deadline. `Unavailable`,
+    /// `StorageFull`, `Internal`.
+    pub result: Result<Vec<u8>>,
 }
 
 impl Pool {
@@ -45,51 +65,96 @@ impl Pool {
     /// `Internal` when a worker cannot be started.
     pub fn start(settings: PoolSettings) -> Result<Arc<Self>> {
         let spill = SpillDir::new(&settings.spill_dir)?;
-        let workers = (0..settings.workers)
+        let idle = (0..settings.workers)
             .map(|_| Worker::start(&settings, &spill))
             .collect::<Result<Vec<_>>>()?;
-        let (slots, idle) = (Semaphore::new(settings.workers), Mutex::new(workers));
         Ok(Arc::new(Self {
+            pages: Queue::new(settings.workers, settings.waiting),
+            files: Queue::new(settings.file_workers, usize::MAX),
             settings,
             spill,
-            slots,
-            idle,
+            idle: Mutex::new(idle),
+            warned: AtomicBool::new(false),
         }))
     }
 
-    /// Runs the query; the answer is the response's JSON. Waiting for a worker counts against the deadline.
+    /// Runs a query that answers with a page. Waiting for a worker counts against the deadline.
     ///
     /// When this returns, or is dropped, the query no longer runs.
-    ///
-    /// # Errors
-    /// `Invalid`: the query is at fault; the message says why. `TimedOut` at the deadline. `Unavailable`, `Internal`.
-    pub async fn run(&self, request: &Request, deadline: Instant) -> Result<Vec<u8>> {
-        let Ok(slot) = timeout_at(deadline, self.slots.acquire()).await else {
-            return Err(Error::timed_out(
-                "the query waited too long for others to finish; try again",
-            ));
+    pub async fn run(
+        &self,
+        request: &Request,
+        attendant: &dyn Attendant,
+        deadline: Instant,
+    ) -> Ran {
+        let asked = Instant::now();
+        let slot = self.pages.slot(&request.org_id, deadline).await;
+        let queued = asked.elapsed();
+        let ran = match slot.and_then(|slot| Ok((slot, self.take(&request.org_id)?))) {
+            Ok((_slot, worker)) => self.run_on(worker, request, attendant, deadline).await,
+            Err(error) => Err(error),
         };
-        let _slot =
-            slot.map_err(|error| Error::internal("the query workers are gone").because(error))?;
-        let mut worker = self.take()?;
-        match timeout_at(deadline, worker.run(request)).await {
+        let (cost, result) = told(ran);
+        Ran {
+            queued,
+            cost,
+            result,
+        }
+    }
+
+    /// Runs a query that writes a file, when its turn comes, on a worker of its own that can write there; `started` is
+    /// called when it begins, and from then on it may take `limit`.
+    ///
+    /// When this returns, or is dropped, the query no longer runs. What a query that failed has written is the caller's
+    /// to remove.
+    pub async fn run_into_file(
+        &self,
+        request: &Request,
+        attendant: &dyn Attendant,
+        limit: Duration,
+        started: impl AsyncFnOnce() -> Result<()>,
+    ) -> Ran {
+        let asked = Instant::now();
+        // Such queries wait for as long as it takes.
+        let never = asked + Duration::from_secs(365 * 24 * 3600);
+        let slot = self.files.slot(&request.org_id, never).await;
+        let queued = asked.elapsed();
+        let ran = async {
+            let _slot = slot?;
+            started().await?;
+            let worker = Worker::start(&self.settings, &self.spill)?;
+            worker.yield_to_others();
+            let deadline = Instant::now() + limit;
+            self.run_on(worker, request, attendant, deadline).await
+        };
+        let (cost, result) = told(ran.await);
+        Ran {
+            queued,
+            cost,
+            result,
+        }
+    }
+
+    async fn run_on(
+        &self,
+        mut worker: Worker,
+        request: &Request,
+        attendant: &dyn Attendant,
+        deadline: Instant,
+    ) -> Result<(Answer, Vec<u8>)> {
+        match timeout_at(deadline, worker.run(request, attendant)).await {
             Ok(Ok((answer, body))) => {
-                if answer.spent {
+                self.warn_once(&answer);
+                if answer.spent || request.output.is_file() {
                     worker.end().await;
-                    self.replace();
                 } else {
-                    self.idle().push(worker);
+                    self.keep(worker);
                 }
-                outcome(answer.outcome, body)
+                Ok((answer, body))
             }
-            Ok(Err(broken)) => {
-                let error = worker.autopsy(broken).await;
-                self.replace();
-                Err(error)
-            }
+            Ok(Err(broken)) => Err(worker.autopsy(broken).await),
             Err(_) => {
                 worker.end().await;
-                self.replace();
                 Err(Error::timed_out(
                     "the query reached its time limit and was stopped; narrow it or add a LIMIT",
                 ))
@@ -101,13 +166,21 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A warm worker, or a new one where none is left that still lives.
-    fn take(&self) -> Result<Worker> {
+    /// A warm worker of the organization, or one that is nobody's yet.
+    fn take(&self, org: &OrgId) -> Result<Worker> {
         loop {
-            let idle = self.idle().pop();
+            let idle = {
+                let mut idle = self.idle();
+                let own = idle.iter().rposition(|idle| idle.org.as_ref() == Some(org));
+                let index = own.or_else(|| idle.iter().position(|idle| idle.org.is_none()));
+                index.map(|index| idle.remove(index))
+            };
             let Some(mut worker) = idle else {
                 return Worker::start(&self.settings, &self.spill);
             };
+            if worker.org.is_none() {
+                self.make_up();
+            }
             if worker.is_alive() {
                 return Ok(worker);
             }
@@ -115,8 +188,21 @@ impl Pool {
         }
     }
 
-    /// Makes up for a worker that has ended, so that the next query finds a warm one.
-    fn replace(&self) {
+    /// Takes a worker back. Those of organizations that have not asked for the longest time make room.
+    fn keep(&self, worker: Worker) {
+        let ended = {
+            let mut idle = self.idle();
+            idle.push(worker);
+            let own = |worker: &Worker| worker.org.is_some();
+            let many = idle.iter().filter(|idle| own(idle)).count() > 2 * self.settings.workers;
+            let oldest = many.then(|| idle.iter().position(own)).flatten();
+            oldest.map(|oldest| idle.remove(oldest))
+        };
+        drop(ended);
+    }
+
+    /// Starts a worker in the place of one that is somebody's now, so that the next organization finds a warm one.
+    fn make_up(&self) {
         match Worker::start(&self.settings, &self.spill) {
             Ok(worker) => self.idle().push(worker),
             // The next query tries again and reports it.
@@ -126,165 +212,37 @@ impl Pool {
             ),
         }
     }
+
+    fn warn_once(&self, answer: &Answer) {
+        if !answer.confined && !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "query workers are not confined to their organization's files: this kernel has no Landlock"
+            );
+        }
+    }
 }
 
-fn outcome(outcome: Outcome, body: Vec<u8>) -> Result<Vec<u8>> {
-    if outcome == Outcome::Page {
-        return Ok(body);
+/// An answer's cost and, of its body, what the caller may know.
+fn told(ran: Result<(Answer, Vec<u8>)>) -> (Cost, Result<Vec<u8>>) {
+    let (answer, body) = match ran {
+        Ok(ran) => ran,
+        Err(error) => return (Cost::default(), Err(error)),
+    };
+    if answer.outcome == Outcome::Done {
+        return (answer.cost, Ok(body));
     }
     let text = String::from_utf8_lossy(&body).into_owned();
-    Err(match outcome {
+    let error = match answer.outcome {
         Outcome::Invalid => Error::invalid(text),
         Outcome::Unavailable => {
             Error::unavailable("the organization's storage did not answer; try again").because(text)
         }
-        Outcome::Page | Outcome::Internal => {
+        Outcome::StorageFull => {
+            Error::storage_full("there is no room left for the result").because(text)
+        }
+        Outcome::Done | Outcome::Internal => {
             Error::internal("the query could not be run").because(text)
         }
-    })
-}
-
-/// A child process; dropping it kills it.
-#[derive(Debug)]
-struct Worker {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-    errors: ChildStderr,
-    /// Goes with the worker, whatever it left there.
-    _spill: TempDir,
-}
-
-/// Why a worker gave no answer.
-#[derive(Debug)]
-struct Broken(std::io::Error);
-
-impl Worker {
-    fn start(settings: &PoolSettings, spill: &SpillDir) -> Result<Self> {
-        let spill = spill.for_worker()?;
-        let failed = |error: std::io::Error| {
-            Error::internal("a query worker cannot be started").because(error)
-        };
-        let mut child = Command::new(&settings.program)
-            .arg("query-worker")
-            .args(["--memory-bytes", &settings.memory_bytes.to_string()])
-            .arg("--spill-dir")
-            .arg(spill.path())
-            .args(["--spill-bytes", &settings.spill_bytes.to_string()])
-            .env_clear()
-            // glibc reserves 64 MiB of address space for every thread's arena; few arenas leave room for the query.
-            .env("MALLOC_ARENA_MAX", "2")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            // Ctrl-C goes to the whole group of the terminal; the server alone decides what still finishes.
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
-        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(input), Some(output), Some(errors)) = pipes else {
-            return Err(Error::internal("a query worker has no pipes"));
-        };
-        Ok(Self {
-            child,
-            input,
-            output: BufReader::new(output),
-            errors,
-            _spill: spill,
-        })
-    }
-
-    fn is_alive(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
-    }
-
-    async fn run(&mut self, request: &Request) -> std::result::Result<(Answer, Vec<u8>), Broken> {
-        let request = frame(request).map_err(Broken)?;
-        self.input.write_all(&request).await.map_err(Broken)?;
-        let length = self.output.read_u32_le().await.map_err(Broken)? as usize;
-        if length > FRAME_BYTES_MAX {
-            return Err(Broken(std::io::Error::other(format!(
-                "an answer's head of {length} bytes"
-            ))));
-        }
-        let mut head = vec![0; length];
-        self.output.read_exact(&mut head).await.map_err(Broken)?;
-        let answer: Answer = serde_json::from_slice(&head).map_err(|error| Broken(error.into()))?;
-        let mut body = vec![0; answer.bytes];
-        self.output.read_exact(&mut body).await.map_err(Broken)?;
-        Ok((answer, body))
-    }
-
-    /// Kills the process and waits until it is gone.
-    async fn end(&mut self) {
-        if let Err(error) = self.child.kill().await {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "a query worker cannot be killed"
-            );
-        }
-    }
-
-    /// Says of a worker that died in the middle of a query what the query did.
-    async fn autopsy(mut self, broken: Broken) -> Error {
-        self.end().await;
-        let mut last_words = Vec::new();
-        // The process is gone, so this ends; what it printed fits the pipe.
-        let _ = self.errors.read_to_end(&mut last_words).await;
-        let last_words = String::from_utf8_lossy(&last_words).into_owned();
-        tracing::warn!(
-            last_words,
-            error = &broken.0 as &dyn std::error::Error,
-            "a query ended its worker"
-        );
-        if last_words.contains("overflowed its stack") {
-            return Error::invalid("the query nests too deeply; simplify it").because(last_words);
-        }
-        Error::invalid(
-            "the query needed more memory than one query may use; narrow it or aggregate earlier",
-        )
-        .because(last_words)
-    }
-}
-
-/// This server's folder of what queries spill. The lock on it tells other servers on the same data that it is in use.
-#[derive(Debug)]
-struct SpillDir {
-    folder: TempDir,
-    _lock: File,
-}
-
-impl SpillDir {
-    /// Makes a folder below `parent`, and removes those of servers that are no more.
-    fn new(parent: &Path) -> Result<Self> {
-        const LOCK: &str = "lock";
-        let failed = |error: std::io::Error| {
-            Error::invalid("the folder for temporary files cannot be used").because(error)
-        };
-        crate::folder::create_private(parent)?;
-        for entry in std::fs::read_dir(parent).map_err(failed)?.flatten() {
-            let stale =
-                File::open(entry.path().join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok());
-            if stale && let Err(error) = std::fs::remove_dir_all(entry.path()) {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "an old folder of temporary files stays"
-                );
-            }
-        }
-        let folder = TempDir::new_in(parent).map_err(failed)?;
-        let lock = File::create(folder.path().join(LOCK)).map_err(failed)?;
-        lock.try_lock().map_err(|error| failed(error.into()))?;
-        Ok(Self {
-            folder,
-            _lock: lock,
-        })
-    }
-
-    fn for_worker(&self) -> Result<TempDir> {
-        TempDir::new_in(self.folder.path()).map_err(|error| {
-            Error::internal("a folder for temporary files cannot be made").because(error)
-        })
-    }
+    };
+    (answer.cost, Err(error))
 }

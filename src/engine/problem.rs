@@ -18,6 +18,11 @@ pub(super) fn from_engine(error: DataFusionError) -> Error {
     }
 }
 
+/// A value or a page that cannot be written as the answer wants it.
+pub(super) fn unshowable(error: result_json::Error) -> Error {
+    Error::invalid(error.to_string()).because(error)
+}
+
 enum Told {
     /// The query is at fault, and why.
     Query(String),

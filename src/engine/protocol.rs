@@ -1,5 +1,8 @@
 //! What crosses the border between the server and a query worker: length-prefixed frames on the child's standard input
 //! and output.
+//!
+//! The server sends a [`Request`]. The worker says any number of times what it has [done so far](Message::Progress) or
+//! [needs](Message::Wants), which the server sends, and at last its [`Answer`].
 
 use std::io::{Read, Write};
 
@@ -19,24 +22,150 @@ pub struct Request {
     pub sql: String,
     /// The instant the query is asked at: `now()`, and what retention counts from.
     pub now: DateTime<Utc>,
-    pub limits: Limits,
-}
-
-/// The limits of one query.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Limits {
-    /// Rows of the answer.
-    pub rows: usize,
-    /// Bytes of the answer's JSON.
-    pub result_bytes: usize,
     /// Prompt logs of this age in days or younger are visible.
     pub retention_days: u32,
+    pub output: Output,
+}
+
+/// What becomes of the rows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Output {
+    /// The first rows, as the JSON of a response.
+    Page {
+        rows: usize,
+        /// Of the JSON.
+        bytes: usize,
+    },
+    /// All rows, in a file of this name in the folder.
+    File {
+        folder: Url,
+        format: Format,
+        /// Of the file.
+        bytes: u64,
+    },
+}
+
+impl Output {
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self, Self::File { .. })
+    }
+}
+
+/// The form of a result file (the wire contract, section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    Csv,
+    /// Newline-delimited.
+    Json,
+    Parquet,
+    /// An IPC file.
+    Arrow,
+}
+
+impl Format {
+    pub const ALL: [Self; 4] = [Self::Csv, Self::Json, Self::Parquet, Self::Arrow];
+
+    /// As requests name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Parquet => "parquet",
+            Self::Arrow => "arrow",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Json => "application/x-ndjson",
+            Self::Parquet => "application/vnd.apache.parquet",
+            Self::Arrow => "application/vnd.apache.arrow.file",
+        }
+    }
+
+    /// The name of the result file in its folder.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Csv => "result.csv",
+            Self::Json => "result.ndjson",
+            Self::Parquet => "result.parquet",
+            Self::Arrow => "result.arrow",
+        }
+    }
+}
+
+/// What a query took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Of the answer.
+    pub rows: u64,
+    /// Of the answer.
+    pub bytes: u64,
+    /// Read from tables.
+    pub bytes_scanned: u64,
+    /// From the text to a plan.
+    pub planning_ms: u64,
+    /// From the plan to the last row.
+    pub execution_ms: u64,
+    /// The most memory the worker's process had, the engine itself included.
+    pub peak_memory_bytes: u64,
+}
+
+/// How far a query is that writes a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+/// A table whose rows the server has and sends page by page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServerTable {
+    QueryHistory,
+}
+
+/// What a worker says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Message {
+    Progress(Progress),
+    /// The next rows of a table, behind those that ended in `after`. The server sends [`Rows`].
+    Wants {
+        table: ServerTable,
+        after: Option<String>,
+    },
+    Answer(Answer),
+}
+
+/// Some rows of a table of the server's.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Rows {
+    /// One JSON object a row, one after another.
+    pub json: String,
+    /// Where the next page begins; none: there is none.
+    pub next: Option<String>,
+}
+
+/// What the server says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Input {
+    Request(Box<Request>),
+    /// What the worker wanted, or none where the server cannot give it.
+    Rows(Option<Rows>),
 }
 
 /// The head of an answer; `bytes` of body follow it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Answer {
     pub outcome: Outcome,
+    pub cost: Cost,
+    /// The worker can open nothing but what its queries need.
+    pub confined: bool,
     /// The worker has used up so much of its address space that another query might not fit.
     pub spent: bool,
     pub bytes: usize,
@@ -44,24 +173,28 @@ pub(super) struct Answer {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Outcome {
-    /// The body is the response as JSON.
-    Page,
+    /// The body is the response as JSON, or empty where the rows went into a file.
+    Done,
     /// The body is a sentence for the caller: the query is at fault.
     Invalid,
     /// The body is for the log: the organization's storage did not answer.
     Unavailable,
+    /// There is no room for the result file; the body is for the log.
+    StorageFull,
     /// The body is for the log.
     Internal,
 }
 
-/// A frame longer than this is no request or answer head.
-pub(super) const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// A frame longer than this is no message.
+pub(super) const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// A frame: its length in four bytes, least first, and a JSON value.
 pub(super) fn frame(value: &impl Serialize) -> std::io::Result<Vec<u8>> {
-    let json = serde_json::to_vec(value)?;
-    let length = u32::try_from(json.len()).map_err(std::io::Error::other)?;
-    Ok([&length.to_le_bytes(), json.as_slice()].concat())
+    let mut frame = vec![0; 4];
+    serde_json::to_writer(&mut frame, value)?;
+    let length = u32::try_from(frame.len() - 4).map_err(std::io::Error::other)?;
+    frame[..4].copy_from_slice(&length.to_le_bytes());
+    Ok(frame)
 }
 
 /// Reads a frame's value; `None` at the end of the stream.
@@ -82,13 +215,13 @@ pub(super) fn read_frame<T: serde::de::DeserializeOwned>(
     Ok(Some(serde_json::from_slice(&json)?))
 }
 
-/// Writes an answer: its head as a frame, then its body.
-pub(super) fn write_answer(
+/// Writes a message, and behind an answer its body.
+pub(super) fn write_message(
     output: &mut impl Write,
-    answer: &Answer,
+    message: &Message,
     body: &[u8],
 ) -> std::io::Result<()> {
-    output.write_all(&frame(answer)?)?;
+    output.write_all(&frame(message)?)?;
     output.write_all(body)?;
     output.flush()
 }

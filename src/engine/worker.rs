@@ -6,17 +6,27 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
-use rules::{Error, Kind, Result};
+use rules::{Error, Kind, OrgId, Result};
 use rustix::process::{Resource, Rlimit, setrlimit};
+use url::Url;
 
-use super::protocol::{Answer, Outcome, Request, read_frame, write_answer};
-use super::{execute, plan};
+use super::confine::confine;
+use super::execute::{self, Done};
+use super::memory::Memory;
+use super::plan;
+use super::protocol::{
+    Answer, Cost, Input, Message, Outcome, Output, Progress, Request, Rows, ServerTable,
+    read_frame, write_message,
+};
 
 /// Deep expressions recurse in the planner; what one needs is far below this, and untouched stack costs no memory.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// How often the server is told how far a query is.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The hidden `query-worker` command's settings.
 #[derive(Debug, Clone, clap::Args)]
@@ -32,7 +42,7 @@ pub struct Settings {
     pub spill_bytes: u64,
 }
 
-/// Serves queries until standard input ends.
+/// Serves the queries of one organization until standard input ends.
 ///
 /// # Errors
 /// `Internal` when the limits or the runtime cannot be set up.
@@ -40,23 +50,41 @@ pub fn run(settings: &Settings) -> Result<()> {
     limit(settings)?;
     let failed =
         |error: std::io::Error| Error::internal("the query worker cannot start").because(error);
+    let base = Arc::new(plan::Base::new(settings)?);
+    let memory = Memory::open();
+    // No other thread runs before the first request says what the process may open.
+    let first = match read_frame(&mut std::io::stdin().lock()).map_err(failed)? {
+        Some(Input::Request(request)) => *request,
+        Some(Input::Rows(_)) => return Err(Error::internal("the server sent rows first")),
+        None => return Ok(()),
+    };
+    let confinement = Confinement::of(&first, settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_stack_size(STACK_BYTES)
         .max_blocking_threads(8)
         .enable_all()
         .build()
         .map_err(failed)?;
-    let base = Arc::new(plan::Base::new(settings)?);
-    let requests = requests();
-    for request in requests {
-        let (outcome, body) = answer(&runtime, &base, request);
-        let spent = address_space_bytes() > settings.memory_bytes / 2;
+    let (requests, server) = listen();
+    for request in std::iter::once(first).chain(requests) {
+        confinement.check(&request)?;
+        memory.reset_peak();
+        let (outcome, mut cost, body) = answer(&runtime, &base, &server, request);
+        cost.peak_memory_bytes = memory.peak_bytes();
         let answer = Answer {
             outcome,
-            spent,
+            cost,
+            confined: confinement.in_force,
+            // What could not be read may be a folder that was not there when the process was confined.
+            spent: confinement.is_partial
+                || outcome == Outcome::Unavailable
+                || memory.mapped_bytes() > settings.memory_bytes / 2,
             bytes: body.len(),
         };
-        write_answer(&mut std::io::stdout().lock(), &answer, &body).map_err(failed)?;
+        let spent = answer.spent;
+        server
+            .say(&Message::Answer(answer), &body)
+            .map_err(failed)?;
         if spent {
             break;
         }
@@ -64,24 +92,105 @@ pub fn run(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
+/// What this process can open from now on.
+#[derive(Debug)]
+struct Confinement {
+    org_id: OrgId,
+    /// The kernel sees to it.
+    in_force: bool,
+    /// A folder is missing: the organization has no table yet.
+    is_partial: bool,
+}
+
+impl Confinement {
+    /// Leaves this process what the first request needs, and nothing else.
+    fn of(request: &Request, settings: &Settings) -> Result<Self> {
+        let readable = vec![folder(&request.lake)?.join(request.org_id.as_str())];
+        let mut writable = vec![settings.spill_dir.clone()];
+        if let Output::File { folder: result, .. } = &request.output {
+            writable.push(folder(result)?);
+        }
+        Ok(Self {
+            org_id: request.org_id.clone(),
+            is_partial: !readable.iter().all(|folder| folder.exists()),
+            in_force: confine(&readable, &writable)?,
+        })
+    }
+
+    /// The server sends no request of another organization; this holds where the kernel cannot confine.
+    fn check(&self, request: &Request) -> Result<()> {
+        if request.org_id == self.org_id {
+            return Ok(());
+        }
+        Err(Error::internal(
+            "the query worker belongs to another organization",
+        ))
+    }
+}
+
+fn folder(url: &Url) -> Result<PathBuf> {
+    url.to_file_path()
+        .map_err(|()| Error::internal("only local folders are supported"))
+}
+
 fn answer(
     runtime: &tokio::runtime::Runtime,
     base: &Arc<plan::Base>,
+    server: &Arc<Server>,
     request: Request,
-) -> (Outcome, Vec<u8>) {
-    let base = Arc::clone(base);
-    let started = Instant::now();
+) -> (Outcome, Cost, Vec<u8>) {
+    let (base, server) = (Arc::clone(base), Arc::clone(server));
     // On a runtime thread, for its stack.
-    let task = runtime.spawn(async move { execute::run(&base, &request, started).await });
-    let failure = match runtime.block_on(task) {
-        Ok(Ok(page)) => return (Outcome::Page, page),
-        Ok(Err(error)) => error,
-        Err(panic) => Error::internal("the query made the engine panic").because(panic),
+    let task = runtime.spawn(async move { execute::run(&base, &server, &request).await });
+    let Done { cost, result } = match runtime.block_on(task) {
+        Ok(done) => done,
+        Err(panic) => Done {
+            cost: Cost::default(),
+            result: Err(Error::internal("the query made the engine panic").because(panic)),
+        },
     };
-    match failure.kind() {
+    let failure = match result {
+        Ok(page) => return (Outcome::Done, cost, page),
+        Err(error) => error,
+    };
+    let (outcome, body) = match failure.kind() {
         Kind::Invalid => (Outcome::Invalid, failure.message().to_owned().into_bytes()),
         Kind::Unavailable => (Outcome::Unavailable, for_log(&failure)),
+        Kind::StorageFull => (Outcome::StorageFull, for_log(&failure)),
         _ => (Outcome::Internal, for_log(&failure)),
+    };
+    (outcome, cost, body)
+}
+
+/// The server, as a query sees it.
+#[derive(Debug)]
+pub(super) struct Server {
+    rows: Mutex<mpsc::Receiver<Option<Rows>>>,
+    told: Mutex<Option<std::time::Instant>>,
+}
+
+impl Server {
+    /// Asks for the next rows of a table; blocks until they are here. None: the server cannot give them.
+    pub(super) fn rows(&self, table: ServerTable, after: Option<String>) -> Option<Rows> {
+        // One question at a time: the answers carry no address.
+        let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        self.say(&Message::Wants { table, after }, &[]).ok()?;
+        rows.recv().ok().flatten()
+    }
+
+    /// Tells how far the query is, now and then.
+    pub(super) fn progress(&self, progress: Progress) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_some_and(|told| told.elapsed() < PROGRESS_INTERVAL) {
+            return;
+        }
+        *told = Some(std::time::Instant::now());
+        // A server that is gone ends this process by the end of its input.
+        let _ = self.say(&Message::Progress(progress), &[]);
+    }
+
+    fn say(&self, message: &Message, body: &[u8]) -> std::io::Result<()> {
+        write_message(&mut std::io::stdout().lock(), message, body)
     }
 }
 
@@ -110,18 +219,16 @@ fn limit(settings: &Settings) -> Result<()> {
     setrlimit(Resource::Core, at_most(0)).map_err(failed)
 }
 
-/// Reads requests on a thread of its own, which ends the process with its input.
-fn requests() -> impl Iterator<Item = Request> {
-    let (sender, receiver) = mpsc::channel();
+/// Reads what the server says on a thread of its own, which ends the process with its input.
+fn listen() -> (impl Iterator<Item = Request>, Arc<Server>) {
+    let (requests, received) = mpsc::channel();
+    let (rows, received_rows) = mpsc::channel();
     std::thread::spawn(move || {
         let mut input = std::io::stdin().lock();
         let code = loop {
-            match read_frame(&mut input) {
-                Ok(Some(request)) => {
-                    if sender.send(request).is_err() {
-                        break 0;
-                    }
-                }
+            let taken = match read_frame(&mut input) {
+                Ok(Some(Input::Request(request))) => requests.send(*request).is_ok(),
+                Ok(Some(Input::Rows(some))) => rows.send(some).is_ok(),
                 Ok(None) => break 0,
                 Err(error) => {
                     let _ = writeln!(
@@ -130,20 +237,16 @@ fn requests() -> impl Iterator<Item = Request> {
                     );
                     break 1;
                 }
+            };
+            if !taken {
+                break 0;
             }
         };
         std::process::exit(code);
     });
-    receiver.into_iter()
-}
-
-/// Linux says in pages what the process has mapped; elsewhere nothing is known, and a worker is never spent.
-fn address_space_bytes() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm
-        .split(' ')
-        .next()
-        .and_then(|pages| pages.parse::<u64>().ok())
-        .unwrap_or(0);
-    pages * rustix::param::page_size() as u64
+    let server = Server {
+        rows: Mutex::new(received_rows),
+        told: Mutex::default(),
+    };
+    (received.into_iter(), Arc::new(server))
 }

@@ -128,7 +128,7 @@ fn refusal(encoding: Encoding, error: Error) -> Response {
     let code = match error.kind() {
         Kind::Invalid | Kind::Unprocessable(_) | Kind::TooLarge => 3,
         Kind::TimedOut => 4,
-        Kind::NotFound => 5,
+        Kind::NotFound | Kind::Gone => 5,
         Kind::Forbidden => 7,
         Kind::TooMany | Kind::StorageFull => 8,
         Kind::Conflict => 10,

@@ -1,27 +1,32 @@
-//! `POST /v1/{organization}/admin/sql_query`: one read-only SQL query (the wire contract, section 2).
+//! `POST /v1/{organization}/admin/sql_query`: one read-only SQL query, answered at once or submitted (the wire contract,
+//! section 2).
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use rules::{Error, Kind, Result, Violation};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::caller::{Organization, authenticate, cluster, located};
 use super::layers::Seen;
 use super::limited::limited;
 use super::problem::Problem;
 use crate::app::App;
+use crate::engine::Format;
 use crate::guard::Endpoint;
-use crate::sql_query;
+use crate::sql_query::{self, Handle, Submission};
 
 const SQL_CHARS_MAX: usize = 100_000;
-const RESULT_FORMATS: [&str; 4] = ["csv", "json", "parquet", "arrow"];
+/// Names the submission, so that sending it again is safe.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
 /// The request body, checked.
 #[derive(Debug)]
@@ -29,6 +34,7 @@ struct Body {
     /// Trimmed, 1 to 100,000 characters.
     sql_query: String,
     async_query: bool,
+    result_format: Format,
 }
 
 pub(super) async fn post(
@@ -39,6 +45,7 @@ pub(super) async fn post(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let body = parse(&body.map_err(unread)?)?;
+    let idempotency_key = idempotency_key(&headers)?;
     let cluster = cluster(&app, &headers).await?;
     let caller = authenticate(&app, &org, &headers, &seen).await?;
     let now = app.clock.now();
@@ -48,13 +55,63 @@ pub(super) async fn post(
         let organization = located(&app, &org, cluster.as_ref()).await?;
         sql_query::authorise(&app.directory, &org, &caller).await?;
         if body.async_query {
-            return Err(Error::invalid("asynchronous queries are not supported yet"));
+            let submission = Submission {
+                sql: body.sql_query,
+                format: body.result_format,
+                idempotency_key,
+            };
+            let handle = app
+                .queries
+                .submit(&organization, caller, submission, now)
+                .await?;
+            return Ok(Json(handle_json(&app, &headers, handle)?).into_response());
         }
-        let parts = (app.queries.as_ref(), &app.lake, &app.config);
-        let page = sql_query::run(parts, &organization, caller, body.sql_query, now).await?;
+        let page = sql_query::run(&app.queries, &organization, caller, body.sql_query, now).await?;
         Ok(([(CONTENT_TYPE, "application/json")], page).into_response())
     };
     Ok(limited(verdict, work).await)
+}
+
+/// What the submitter of a query gets, or who asks for it later.
+pub(super) fn handle_json(app: &App, headers: &HeaderMap, handle: Handle) -> Result<Value> {
+    Ok(json!({
+        "query_id": handle.query_id,
+        "signed_url": format!("{}{}", base_url(app, headers)?, handle.signed_url),
+        "expires_at": handle.expires_at,
+    }))
+}
+
+/// Where the caller reaches this server.
+fn base_url(app: &App, headers: &HeaderMap) -> Result<String> {
+    if !app.config.server.public_url.is_empty() {
+        return Ok(app.config.server.public_url.clone());
+    }
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.and_then(|host| host.parse::<Authority>().ok());
+    let host = host
+        .filter(|host| !host.as_str().contains('@'))
+        .ok_or_else(|| {
+            Error::unprocessable(
+                &["header", "host"],
+                "is no host to make a URL of",
+                "value_error",
+            )
+        })?;
+    Ok(format!("http://{host}"))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    let key = key.to_str().ok().map(str::trim);
+    let key = key.filter(|key| (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len()));
+    let key = key.ok_or_else(|| {
+        let reason =
+            format!("should be 1 to {IDEMPOTENCY_KEY_BYTES_MAX} printable ASCII characters");
+        Error::unprocessable(&["header", IDEMPOTENCY_KEY], reason, "value_error")
+    })?;
+    Ok(Some(key.to_owned()))
 }
 
 fn unread(rejection: BytesRejection) -> Error {
@@ -95,9 +152,10 @@ fn parse(body: &[u8]) -> Result<Body> {
         result_format(fields.get("result_format")),
     );
     match checked {
-        (Ok(sql_query), Ok(async_query), Ok(())) => Ok(Body {
+        (Ok(sql_query), Ok(async_query), Ok(result_format)) => Ok(Body {
             sql_query,
             async_query,
+            result_format,
         }),
         (sql_query, async_query, result_format) => {
             let violations = [sql_query.err(), async_query.err(), result_format.err()];
@@ -153,15 +211,18 @@ fn async_query(value: Option<&Value>) -> Result<bool, Violation> {
     }
 }
 
-fn result_format(value: Option<&Value>) -> Result<(), Violation> {
-    match value {
-        None | Some(Value::Null) => Ok(()),
-        Some(Value::String(format)) if RESULT_FORMATS.contains(&format.as_str()) => Ok(()),
-        Some(_) => {
-            let msg = format!("Input should be one of {}", RESULT_FORMATS.join(", "));
-            Err(violation(Some("result_format"), msg, "enum"))
-        }
-    }
+fn result_format(value: Option<&Value>) -> Result<Format, Violation> {
+    let format = match value {
+        None | Some(Value::Null) => Some(Format::Csv),
+        Some(value) => value.as_str().and_then(Format::parse),
+    };
+    format.ok_or_else(|| {
+        let msg = format!(
+            "Input should be one of {}",
+            Format::ALL.map(Format::name).join(", ")
+        );
+        violation(Some("result_format"), msg, "enum")
+    })
 }
 
 #[cfg(test)]

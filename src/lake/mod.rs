@@ -88,15 +88,7 @@ impl Lake {
 
     /// Opens the lake at a URL made by [`Lake::url`]; only `file` for now.
     pub fn at(root: &Url) -> Result<Self> {
-        let folder = (root.scheme() == "file")
-            .then(|| root.to_file_path().ok())
-            .flatten();
-        let folder =
-            folder.ok_or_else(|| Error::internal("only a lake in a local folder is supported"))?;
-        // Rooted in the lake, so that no path of the machine shows in a plan or an error.
-        let store = LocalFileSystem::new_with_prefix(&folder).map_err(unavailable)?;
-        let store = Arc::new(durable::Durable::new(store, folder));
-        Ok(Self::over(root.clone(), store))
+        Ok(Self::over(root.clone(), store_at(root)?))
     }
 
     /// The lake in a store rooted in it.
@@ -252,6 +244,20 @@ impl Lake {
         let builder = DeltaTableBuilder::from_url(url.clone()).map_err(unavailable)?;
         Ok(builder.with_storage_backend(Arc::clone(&self.store), url))
     }
+}
+
+/// The store whose root is at a URL; only `file` for now. What is written there is on disk when it is acknowledged.
+///
+/// # Errors
+/// `Unavailable` when the folder does not exist.
+pub fn store_at(root: &Url) -> Result<Arc<dyn ObjectStore>> {
+    let folder = (root.scheme() == "file")
+        .then(|| root.to_file_path().ok())
+        .flatten();
+    let folder = folder.ok_or_else(|| Error::internal("only local folders are supported"))?;
+    // Rooted there, so that no path of the machine shows in a plan or an error.
+    let store = LocalFileSystem::new_with_prefix(&folder).map_err(unavailable)?;
+    Ok(Arc::new(durable::Durable::new(store, folder)))
 }
 
 /// Commits new and removed data files exactly on top of the version `table` was loaded at, and moves `table` there.

@@ -1,7 +1,125 @@
-//! SQL queries as the endpoint offers them: answered within a time limit.
+//! SQL queries as the endpoints offer them: answered within a time limit, or submitted and fetched later.
 //!
-//! `http/sql_query` → [`run`] → `engine`. Not here: what the text may be (the worker's business), and HTTP.
+//! `http/sql_query` → [`run`] or [`SqlQueries::submit`] → `engine`. Each query leaves a row in the history, which the
+//! organization can query in turn. Not here: what the text may be (the worker's business), and HTTP.
 
+mod history;
+mod results;
 mod run;
+mod signed_url;
+mod submit;
 
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, Utc};
+use rules::{Caller, Decision, OrgId, RequiredPermission, decide};
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config;
+use crate::directory::{Directory, Organization};
+use crate::engine::{self, Pool};
+use crate::lake::Lake;
+
+pub use results::ResultFile;
 pub use run::{authorise, run};
+pub use signed_url::{SignedUrl, forged};
+pub use submit::{Fetched, Handle, Status, Submission};
+
+use history::History;
+use signed_url::Signer;
+use submit::Running;
+
+/// Lets its holder see and cancel the queries of others.
+pub const OTHERS_PERMISSION: &str = "Admin:GetSqlQueries";
+
+/// What queries need, and those that are submitted.
+#[derive(Debug)]
+pub struct SqlQueries {
+    pool: Arc<Pool>,
+    lake: Lake,
+    directory: Directory,
+    clock: Clock,
+    limits: config::Limits,
+    retention: config::Retention,
+    keeping: config::Keeping,
+    /// The folder of result files.
+    results: PathBuf,
+    history: History,
+    signer: Signer,
+    running: Mutex<HashMap<String, Running>>,
+}
+
+impl SqlQueries {
+    /// Queries left unfinished by a server that is no more are failed; nobody else may serve the directory.
+    ///
+    /// # Errors
+    /// As the directory says.
+    pub async fn open(
+        pool: Arc<Pool>,
+        lake: Lake,
+        directory: Directory,
+        clock: Clock,
+        config: &config::Config,
+    ) -> rules::Result<Arc<Self>> {
+        let queries = Self {
+            pool,
+            lake,
+            history: History::start(directory.clone()),
+            signer: Signer::open(directory.clone(), clock.clone()).await?,
+            directory,
+            clock,
+            limits: config.limits.clone(),
+            retention: config.retention.clone(),
+            keeping: config.keeping.clone(),
+            results: config.results_dir(),
+            running: Mutex::default(),
+        };
+        queries.fail_unfinished().await?;
+        Ok(Arc::new(queries))
+    }
+
+    /// Deletes what is expired, until `stop` holds true or its sender is gone.
+    pub async fn keep(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        const ROUND: std::time::Duration = std::time::Duration::from_secs(60);
+        while !*stop.borrow() {
+            if let Err(error) = self.expire().await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "expired query results could not be deleted"
+                );
+            }
+            tokio::select! {
+                changed = stop.changed() => if changed.is_err() { break },
+                () = tokio::time::sleep(ROUND) => {}
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        organization: &Organization,
+        caller: Caller,
+        sql: String,
+        now: DateTime<Utc>,
+        output: engine::Output,
+    ) -> engine::Request {
+        engine::Request {
+            lake: self.lake.url().clone(),
+            org_id: organization.org_id.clone(),
+            caller,
+            sql,
+            now,
+            retention_days: organization.retention_days_or(self.retention.days),
+            output,
+        }
+    }
+}
+
+/// Whether the caller may see and cancel the queries of others in the organization.
+pub fn may_see_others(caller: &Caller, org: &OrgId) -> bool {
+    let needed = RequiredPermission::new(OTHERS_PERMISSION).with("org_id", org.as_str());
+    decide(caller, &needed) == Decision::Allowed
+}

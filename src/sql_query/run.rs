@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 use rules::{Caller, DEFAULT_ADMINISTRATOR_ROLE, Error, OrgId, Result, RoleName, is_greater};
 use tokio::time::Instant;
 
-use crate::config::Config;
+use super::SqlQueries;
+use super::history::{Entry, Reader};
 use crate::directory::{Directory, Organization};
-use crate::engine::{self, Pool};
-use crate::lake::Lake;
+use crate::engine::Output;
 
 /// Who may query: a role strictly greater than the organization's `DefaultAdministratorRole` (the wire contract,
 /// section 2).
@@ -29,30 +29,25 @@ pub async fn authorise(directory: &Directory, org: &OrgId, caller: &Caller) -> R
     )))
 }
 
-/// The response body, JSON, within the limits of `config`; waiting, planning, running and encoding share the time.
+/// The response body, JSON, within the limits; waiting, planning, running and encoding share the time.
 ///
 /// # Errors
 /// `Invalid`: the query is at fault, and why. `TimedOut`, and the query no longer runs. `Unavailable`.
 pub async fn run(
-    (pool, lake, config): (&Pool, &Lake, &Config),
+    queries: &SqlQueries,
     organization: &Organization,
     caller: Caller,
     sql: String,
     now: DateTime<Utc>,
 ) -> Result<Vec<u8>> {
-    let deadline = Instant::now() + Duration::from_secs(config.limits.sql_seconds);
-    let limits = engine::Limits {
-        rows: config.limits.sql_rows,
-        result_bytes: config.limits.sql_result_bytes,
-        retention_days: organization.retention_days_or(config.retention.days),
+    let deadline = Instant::now() + Duration::from_secs(queries.limits.sql_seconds);
+    let output = Output::Page {
+        rows: queries.limits.sql_rows,
+        bytes: queries.limits.sql_result_bytes,
     };
-    let request = engine::Request {
-        lake: lake.url().clone(),
-        org_id: organization.org_id.clone(),
-        caller,
-        sql,
-        now,
-        limits,
-    };
-    pool.run(&request, deadline).await
+    let entry = Entry::begin(queries, &organization.org_id, &caller, &sql, now)?;
+    let reader = Reader::new(queries, &organization.org_id, &caller);
+    let request = queries.request(organization, caller, sql, now, output);
+    let ran = queries.pool.run(&request, &reader, deadline).await;
+    entry.end(ran)
 }

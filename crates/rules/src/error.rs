@@ -35,6 +35,8 @@ pub enum Kind {
     Forbidden,
     /// There is no such thing, or none the caller may know of.
     NotFound,
+    /// There was such a thing, and it is no more: make it again.
+    Gone,
     /// The thing changed or exists already: look again.
     Conflict,
     /// The work took longer than its limit and was stopped: ask for less.

@@ -3,11 +3,13 @@
 mod information_schema;
 mod lake_table;
 mod prompt_logs;
+mod server_table;
 
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use rules::{Result, TableName};
 
@@ -47,4 +49,15 @@ pub(super) async fn open(
         ))));
     }
     Ok(Some(provider))
+}
+
+/// Bytes that the plan's scans read from tables so far.
+pub(super) fn bytes_scanned(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    let own = plan
+        .metrics()
+        .and_then(|metrics| metrics.sum_by_name("bytes_scanned"))
+        .map_or(0, |bytes| bytes.as_usize() as u64);
+    let hidden = prompt_logs::hidden_input(plan).into_iter();
+    let inputs = plan.children().into_iter().chain(hidden);
+    own + inputs.map(bytes_scanned).sum::<u64>()
 }

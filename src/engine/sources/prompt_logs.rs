@@ -68,7 +68,7 @@ struct Reader {
 
 impl PromptLogs {
     pub(super) fn new(inner: Arc<dyn TableProvider>, request: &Request) -> Self {
-        let oldest = oldest(request.now, request.limits.retention_days);
+        let oldest = oldest(request.now, request.retention_days);
         let reader = Reader {
             org_id: request.org_id.clone(),
             caller: request.caller.clone(),
@@ -199,6 +199,12 @@ impl PermittedExec {
             properties: Arc::new(properties),
         })
     }
+}
+
+/// What lies below a [`PermittedExec`], for those who only count.
+pub(super) fn hidden_input(plan: &Arc<dyn ExecutionPlan>) -> Option<&Arc<dyn ExecutionPlan>> {
+    plan.downcast_ref::<PermittedExec>()
+        .map(|permitted| &permitted.input)
 }
 
 impl DisplayAs for PermittedExec {

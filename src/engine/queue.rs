@@ -1,0 +1,265 @@
+//! Whose query runs next: organizations take turns.
+//!
+//! At most `slots` queries run at once; others wait, each organization in a line of its own, and a slot that becomes
+//! free goes to the organizations in turn. An organization that has no query running does not wait for one that has
+//! many: it may use a slot beyond `slots`, of which there are as many again.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rules::{Error, OrgId, Result};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+/// The queries that run and those that wait.
+#[derive(Debug)]
+pub(super) struct Queue {
+    slots: usize,
+    /// Queries of one organization that may wait.
+    waiting_max: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: usize,
+    organizations: HashMap<OrgId, Line>,
+    /// The organizations with a query that waits, the next one first.
+    turns: VecDeque<OrgId>,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    running: usize,
+    waiting: VecDeque<oneshot::Sender<Slot>>,
+}
+
+/// The right to run one query; dropping it gives it to the next one.
+#[derive(Debug)]
+pub(super) struct Slot {
+    queue: Arc<Queue>,
+    org: OrgId,
+}
+
+impl Queue {
+    pub(super) fn new(slots: usize, waiting_max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            slots,
+            waiting_max,
+            state: Mutex::default(),
+        })
+    }
+
+    /// Waits for the organization's turn, until the deadline.
+    ///
+    /// # Errors
+    /// `Unavailable` when too many of its queries wait already, `TimedOut` at the deadline.
+    pub(super) async fn slot(self: &Arc<Self>, org: &OrgId, deadline: Instant) -> Result<Slot> {
+        let turn = {
+            let mut state = self.state();
+            if state.may_start(org, self.slots) {
+                state.start(org);
+                return Ok(self.slot_of(org));
+            }
+            let line = state.organizations.entry(org.clone()).or_default();
+            line.waiting.retain(|waiting| !waiting.is_closed());
+            if line.waiting.len() >= self.waiting_max {
+                return Err(Error::unavailable(
+                    "too many queries of this organization are waiting; try again in a few seconds",
+                ));
+            }
+            let (sender, turn) = oneshot::channel();
+            line.waiting.push_back(sender);
+            if !state.turns.contains(org) {
+                state.turns.push_back(org.clone());
+            }
+            turn
+        };
+        match timeout_at(deadline, turn).await {
+            Ok(Ok(slot)) => Ok(slot),
+            Ok(Err(_)) => Err(Error::internal("a waiting query was forgotten")),
+            Err(_) => Err(Error::timed_out(
+                "the query waited too long for others to finish; try again",
+            )),
+        }
+    }
+
+    fn slot_of(self: &Arc<Self>, org: &OrgId) -> Slot {
+        Slot {
+            queue: Arc::clone(self),
+            org: org.clone(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives free slots to those who wait.
+    fn hand_on(self: &Arc<Self>) {
+        loop {
+            let (org, waiting) = {
+                let mut state = self.state();
+                let Some((org, waiting)) = state.next(self.slots) else {
+                    return;
+                };
+                state.start(&org);
+                (org, waiting)
+            };
+            // Without the lock: a slot that nobody takes any more is dropped here, and goes to the next one.
+            drop(waiting.send(self.slot_of(&org)));
+        }
+    }
+}
+
+impl State {
+    fn may_start(&self, org: &OrgId, slots: usize) -> bool {
+        let Some(line) = self.organizations.get(org) else {
+            return self.running < 2 * slots;
+        };
+        // Who comes while others of the organization wait goes behind them.
+        line.waiting.iter().all(oneshot::Sender::is_closed) && self.has_room(line, slots)
+    }
+
+    fn has_room(&self, line: &Line, slots: usize) -> bool {
+        self.running < slots || line.running == 0 && self.running < 2 * slots
+    }
+
+    fn start(&mut self, org: &OrgId) {
+        self.running += 1;
+        self.organizations.entry(org.clone()).or_default().running += 1;
+    }
+
+    fn end(&mut self, org: &OrgId) {
+        self.running -= 1;
+        if let Some(line) = self.organizations.get_mut(org) {
+            line.running -= 1;
+            line.waiting.retain(|waiting| !waiting.is_closed());
+            if line.running == 0 && line.waiting.is_empty() {
+                self.organizations.remove(org);
+            }
+        }
+    }
+
+    /// The next query to start, if one may: of the organization whose turn it is.
+    fn next(&mut self, slots: usize) -> Option<(OrgId, oneshot::Sender<Slot>)> {
+        for _ in 0..self.turns.len() {
+            let org = self.turns.pop_front()?;
+            let may = self
+                .organizations
+                .get(&org)
+                .is_some_and(|line| self.has_room(line, slots));
+            let Some(line) = self.organizations.get_mut(&org) else {
+                continue;
+            };
+            line.waiting.retain(|waiting| !waiting.is_closed());
+            let next = line.waiting.pop_front_if(|_| may);
+            if !line.waiting.is_empty() {
+                self.turns.push_back(org.clone());
+            }
+            if let Some(next) = next {
+                return Some((org, next));
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.queue.state().end(&self.org);
+        self.queue.hand_on();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn org(name: &str) -> OrgId {
+        OrgId::parse(name).unwrap()
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(3600)
+    }
+
+    /// Starts to wait for a slot.
+    async fn waits(queue: &Arc<Queue>, name: &str) -> tokio::task::JoinHandle<Result<Slot>> {
+        let (queue, org) = (Arc::clone(queue), org(name));
+        let task = tokio::spawn(async move { queue.slot(&org, soon()).await });
+        tokio::task::yield_now().await;
+        task
+    }
+
+    #[tokio::test]
+    async fn an_organization_with_nothing_running_does_not_wait_for_a_busy_one() {
+        let queue = Queue::new(2, 10);
+        let _busy = [
+            queue.slot(&org("a"), soon()).await.unwrap(),
+            queue.slot(&org("a"), soon()).await.unwrap(),
+        ];
+        let third = waits(&queue, "a").await;
+        let _other = queue.slot(&org("b"), Instant::now()).await.unwrap();
+        let _another = queue.slot(&org("c"), Instant::now()).await.unwrap();
+        // All slots and as many again: now everybody waits.
+        let error = queue.slot(&org("d"), Instant::now()).await.unwrap_err();
+        assert_eq!(*error.kind(), rules::Kind::TimedOut);
+        assert!(!third.is_finished());
+    }
+
+    #[tokio::test]
+    async fn organizations_take_turns() {
+        let queue = Queue::new(1, 10);
+        let first = queue.slot(&org("a"), soon()).await.unwrap();
+        let also = queue.slot(&org("z"), soon()).await.unwrap();
+        let mut waiting = Vec::new();
+        for name in ["a", "a", "a", "b", "b"] {
+            waiting.push((name, waits(&queue, name).await));
+        }
+        drop(also);
+        let mut order = Vec::new();
+        let mut running = Some(first);
+        while !waiting.is_empty() {
+            drop(running.take());
+            tokio::task::yield_now().await;
+            let mut now = Vec::new();
+            let mut later = Vec::new();
+            for (name, task) in waiting {
+                match task.is_finished() {
+                    true => now.push((name, task.await.unwrap().unwrap())),
+                    false => later.push((name, task)),
+                }
+            }
+            waiting = later;
+            for (name, slot) in now {
+                order.push(name);
+                running = Some(slot);
+            }
+        }
+        // b had nothing running when a slot became free, and then they alternate.
+        assert_eq!(order, ["b", "a", "b", "a", "a"]);
+    }
+
+    #[tokio::test]
+    async fn a_query_that_gave_up_waiting_holds_nobody_up() {
+        let queue = Queue::new(1, 1);
+        let (a, b) = (
+            queue.slot(&org("a"), soon()).await.unwrap(),
+            queue.slot(&org("b"), soon()).await.unwrap(),
+        );
+        let given_up = waits(&queue, "a").await;
+        let full = queue.slot(&org("a"), soon()).await.unwrap_err();
+        assert_eq!(*full.kind(), rules::Kind::Unavailable);
+        given_up.abort();
+        assert!(given_up.await.unwrap_err().is_cancelled());
+        let next = waits(&queue, "a").await;
+        drop(a);
+        drop(b);
+        drop(next.await.unwrap().unwrap());
+        let state = queue.state();
+        assert_eq!((state.running, state.organizations.len()), (0, 0));
+    }
+}

@@ -1,0 +1,275 @@
+//! Submitted queries (the wire contract, section 2): `GET` and `DELETE /v1/{organization}/admin/sql_query/{query_id}`, and
+//! the signed URL of a result.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG, IF_NONE_MATCH, IF_RANGE, RANGE, RETRY_AFTER,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use chrono::{DateTime, Utc};
+use rules::{Caller, Error, OrgId, Result};
+use serde_json::{Value, json};
+
+use super::caller::{authenticate, cluster, located};
+use super::layers::Seen;
+use super::problem::Problem;
+use super::sql_query::handle_json;
+use crate::app::App;
+use crate::directory::SqlQuery;
+use crate::engine::Format;
+use crate::sql_query::{self, Fetched, ResultFile, SignedUrl, Status};
+
+/// Seconds after which to ask again.
+const ASK_AGAIN: &str = "1";
+
+/// The organization and the query that a path names. What cannot be one is not there.
+type Place = Path<(String, String)>;
+
+/// `GET …/sql_query/{query_id}`: how far a query is.
+pub(super) async fn status(
+    State(app): State<Arc<App>>,
+    Path((org, query_id)): Place,
+    Extension(seen): Extension<Seen>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    let (org, caller) = may_query(&app, &org, &headers, &seen).await?;
+    let status = app.queries.query(&org, &caller, &query_id).await?;
+    Ok(Json(status_json(&app, &headers, status)?))
+}
+
+/// `DELETE …/sql_query/{query_id}`: ends a query, or deletes its result.
+pub(super) async fn cancel(
+    State(app): State<Arc<App>>,
+    Path((org, query_id)): Place,
+    Extension(seen): Extension<Seen>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    let (org, caller) = may_query(&app, &org, &headers, &seen).await?;
+    let status = app.queries.cancel(&org, &caller, &query_id).await?;
+    Ok(Json(status_json(&app, &headers, status)?))
+}
+
+async fn may_query(
+    app: &App,
+    org: &str,
+    headers: &HeaderMap,
+    seen: &Seen,
+) -> Result<(OrgId, Caller)> {
+    let org = OrgId::parse(org)
+        .map_err(|error| Error::not_found("there is no such organization").because(error))?;
+    let cluster = cluster(app, headers).await?;
+    let caller = authenticate(app, &org, headers, seen).await?;
+    located(app, &org, cluster.as_ref()).await?;
+    sql_query::authorise(&app.directory, &org, &caller).await?;
+    Ok((org, caller))
+}
+
+fn status_json(app: &App, headers: &HeaderMap, status: Status) -> Result<Value> {
+    let Status { query, handle } = status;
+    let mut answer = json!({
+        "query_id": query.query_id,
+        "status": query.status.name(),
+        "sql_query": query.sql_query,
+        "async_query": query.result_format.is_some(),
+        "result_format": query.result_format,
+        "error": query.error,
+        "created_at": query.created_at,
+        "started_at": query.started_at,
+        "finished_at": query.finished_at,
+        "rows": query.rows,
+        "bytes": query.bytes,
+        "seconds": seconds(&query, app.clock.now()),
+    });
+    if let Some(handle) = handle
+        && let (Some(answer), Value::Object(more)) =
+            (answer.as_object_mut(), handle_json(app, headers, handle)?)
+    {
+        answer.extend(more);
+    }
+    Ok(answer)
+}
+
+/// How long the query has been running, or ran.
+fn seconds(query: &SqlQuery, now: DateTime<Utc>) -> f64 {
+    let Some(started) = query.started_at else {
+        return 0.0;
+    };
+    let ran = query.finished_at.unwrap_or(now) - started;
+    ran.as_seconds_f64().max(0.0)
+}
+
+/// `GET signed_url`: the result, or how far it is. The URL is all the right it takes.
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    Path((org, query_id)): Place,
+    RawQuery(parameters): RawQuery,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (url, key, signature) = signed(&org, query_id, parameters.as_deref().unwrap_or_default())
+        .ok_or_else(sql_query::forged)?;
+    match app.queries.result(&url, &key, &signature).await? {
+        Fetched::NotYet(query) => {
+            let so_far = json!({
+                "status": query.status.name(),
+                "rows": query.rows,
+                "bytes": query.bytes,
+                "seconds": seconds(&query, app.clock.now()),
+            });
+            let again = [(RETRY_AFTER, HeaderValue::from_static(ASK_AGAIN))];
+            Ok((StatusCode::ACCEPTED, again, Json(so_far)).into_response())
+        }
+        Fetched::File(file) => Ok(send(&file, &org, &method, &headers).await?),
+    }
+}
+
+/// What the URL says, its key and its signature; none when a part is missing or is none.
+fn signed(org: &str, query_id: String, parameters: &str) -> Option<(SignedUrl, String, String)> {
+    let (mut format, mut expires, mut key, mut signature) = (None, None, None, None);
+    for (name, value) in url::form_urlencoded::parse(parameters.as_bytes()) {
+        match name.as_ref() {
+            "format" => format = Format::parse(&value),
+            "expires" => expires = value.parse::<i64>().ok(),
+            "key" => key = Some(value.into_owned()),
+            "signature" => signature = Some(value.into_owned()),
+            _ => {}
+        }
+    }
+    let url = SignedUrl {
+        org_id: OrgId::parse(org).ok()?,
+        query_id,
+        format: format?,
+        expires_at: DateTime::from_timestamp(expires?, 0)?,
+    };
+    Some((url, key?, signature?))
+}
+
+/// The file, or the one range of it that is asked for (RFC 9110, sections 13 and 14).
+async fn send(
+    file: &ResultFile,
+    org: &str,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response> {
+    let etag = format!("\"{}-{}\"", file.query_id, file.bytes);
+    let value = |value: String| HeaderValue::from_str(&value).expect("printable ASCII");
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let mut answer = HeaderMap::new();
+    answer.insert(ETAG, value(etag.clone()));
+    // Whoever may see it has the URL; nothing on the way is to keep it.
+    answer.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    let known = text(IF_NONE_MATCH).is_some_and(|tags| {
+        tags.trim() == "*"
+            || tags
+                .split(',')
+                .any(|tag| tag.trim().trim_start_matches("W/") == etag)
+    });
+    if known {
+        return Ok((StatusCode::NOT_MODIFIED, answer).into_response());
+    }
+    answer.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let same = text(IF_RANGE).is_none_or(|tag| tag.trim() == etag);
+    let asked = text(RANGE).filter(|_| same && method == Method::GET);
+    let range = match asked.map(|asked| range(asked, file.bytes)) {
+        Some(Asked::Range(range)) => Some(range),
+        Some(Asked::Beyond) => {
+            answer.insert(CONTENT_RANGE, value(format!("bytes */{}", file.bytes)));
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, answer).into_response());
+        }
+        Some(Asked::Whole) | None => None,
+    };
+    let media_type = HeaderValue::from_static(file.format.media_type());
+    answer.insert(CONTENT_TYPE, media_type);
+    let extension = file
+        .format
+        .file_name()
+        .rsplit('.')
+        .next()
+        .unwrap_or_default();
+    let name = format!(
+        "attachment; filename=\"{org}-{}.{extension}\"",
+        file.query_id
+    );
+    answer.insert(CONTENT_DISPOSITION, value(name));
+    let (status, range) = match range {
+        Some(range) => {
+            let place = format!("bytes {}-{}/{}", range.start, range.end - 1, file.bytes);
+            answer.insert(CONTENT_RANGE, value(place));
+            (StatusCode::PARTIAL_CONTENT, range)
+        }
+        None => (StatusCode::OK, 0..file.bytes),
+    };
+    answer.insert(CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
+    let body = match *method {
+        Method::HEAD => Body::empty(),
+        _ => Body::from_stream(file.read(range).await?),
+    };
+    Ok((status, answer, body).into_response())
+}
+
+/// What a `Range` header asks of a file.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    Range(Range<u64>),
+    /// None of its bytes exist.
+    Beyond,
+    /// Everything: there is no such unit, or there are several ranges, which a server may ignore.
+    Whole,
+}
+
+fn range(header: &str, bytes: u64) -> Asked {
+    let parts = header
+        .trim()
+        .strip_prefix("bytes=")
+        .and_then(|range| range.trim().split_once('-'));
+    let Some((first, last)) = parts else {
+        return Asked::Whole;
+    };
+    let range = match (first.parse::<u64>(), last.parse::<u64>()) {
+        (Ok(first), Ok(last)) if first <= last => first..last.saturating_add(1).min(bytes),
+        (Ok(first), Err(_)) if last.is_empty() => first..bytes,
+        (Err(_), Ok(last)) if first.is_empty() => bytes.saturating_sub(last)..bytes,
+        _ => return Asked::Whole,
+    };
+    if range.is_empty() {
+        return Asked::Beyond;
+    }
+    Asked::Range(range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_range_of_bytes_is_understood() {
+        for (header, asked) in [
+            ("bytes=0-0", Asked::Range(0..1)),
+            ("bytes=2-5", Asked::Range(2..6)),
+            ("bytes=2-", Asked::Range(2..10)),
+            ("bytes=-3", Asked::Range(7..10)),
+            ("bytes=-30", Asked::Range(0..10)),
+            ("bytes=8-100", Asked::Range(8..10)),
+            ("bytes=0-18446744073709551615", Asked::Range(0..10)),
+            ("bytes=10-", Asked::Beyond),
+            ("bytes=-0", Asked::Beyond),
+            ("bytes=12-15", Asked::Beyond),
+            ("bytes=5-2", Asked::Whole),
+            ("bytes=0-1,3-4", Asked::Whole),
+            ("bytes=", Asked::Whole),
+            ("bytes=-", Asked::Whole),
+            ("rows=1-2", Asked::Whole),
+            ("bytes=a-b", Asked::Whole),
+        ] {
+            assert_eq!(range(header, 10), asked, "{header}");
+        }
+        assert_eq!(range("bytes=0-", 0), Asked::Beyond);
+    }
+}

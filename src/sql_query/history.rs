@@ -1,0 +1,268 @@
+//! The history of queries: written behind the answers, read by `query_history`.
+
+use chrono::{DateTime, Utc};
+use rules::{Caller, Error, Kind, OrgId, Result, UserId};
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{SqlQueries, may_see_others};
+use crate::clock::Clock;
+use crate::directory::{Directory, QueryStatus, SqlQuery, object_id};
+use crate::engine::{Attendant, Cost, Ran, Rows, ServerTable};
+
+/// Rows of the history that go to a worker at once, and about how many bytes of them.
+const PAGE_ROWS: u32 = 500;
+const PAGE_BYTES: usize = 2 * 1024 * 1024;
+
+/// Queries stored in one transaction.
+const GROUP_MAX: usize = 1000;
+
+/// Stores queries that ended: all that wait in one transaction, so that no answer waits for the disk.
+#[derive(Debug, Clone)]
+pub(super) struct History {
+    to_store: mpsc::UnboundedSender<Item>,
+}
+
+#[derive(Debug)]
+enum Item {
+    Query(Box<SqlQuery>),
+    /// Told when everything before it is stored.
+    Flush(oneshot::Sender<()>),
+}
+
+impl History {
+    pub(super) fn start(directory: Directory) -> Self {
+        let (to_store, mut items) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let mut group = Vec::new();
+            while items.recv_many(&mut group, GROUP_MAX).await > 0 {
+                let (mut queries, mut told) = (Vec::new(), Vec::new());
+                for item in group.drain(..) {
+                    match item {
+                        Item::Query(query) => queries.push(*query),
+                        Item::Flush(tell) => told.push(tell),
+                    }
+                }
+                if !queries.is_empty()
+                    && let Err(error) = directory.record_queries(&queries).await
+                {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        queries = queries.len(),
+                        "queries are missing in the history"
+                    );
+                }
+                for tell in told {
+                    // Who asked may be gone.
+                    let _ = tell.send(());
+                }
+            }
+        });
+        Self { to_store }
+    }
+
+    fn record(&self, query: SqlQuery) {
+        // The other end lives as long as the runtime.
+        let _ = self.to_store.send(Item::Query(Box::new(query)));
+    }
+
+    /// Waits until every query that has ended is stored.
+    pub(super) async fn flush(&self) {
+        let (tell, stored) = oneshot::channel();
+        if self.to_store.send(Item::Flush(tell)).is_ok() {
+            let _ = stored.await;
+        }
+    }
+}
+
+/// A query's row before its end.
+pub(super) fn new_query(
+    org: &OrgId,
+    caller: &Caller,
+    sql: &str,
+    status: QueryStatus,
+    now: DateTime<Utc>,
+) -> Result<SqlQuery> {
+    Ok(SqlQuery {
+        query_id: object_id(now)?,
+        org_id: org.clone(),
+        user_org_id: caller.org_id.clone(),
+        user_id: caller.user_id.clone(),
+        sql_query: sql.to_owned(),
+        result_format: None,
+        status,
+        error: None,
+        idempotency_key: None,
+        created_at: now,
+        started_at: None,
+        finished_at: None,
+        expires_at: None,
+        rows: 0,
+        bytes: 0,
+        bytes_scanned: 0,
+        queue_ms: 0,
+        planning_ms: 0,
+        execution_ms: 0,
+        peak_memory_bytes: 0,
+    })
+}
+
+/// Notes in a query's row how it went.
+pub(super) fn note(query: &mut SqlQuery, ran: &Ran, now: DateTime<Utc>) {
+    let Cost {
+        rows,
+        bytes,
+        bytes_scanned,
+        planning_ms,
+        execution_ms,
+        peak_memory_bytes,
+    } = ran.cost;
+    query.queue_ms = u64::try_from(ran.queued.as_millis()).unwrap_or(u64::MAX);
+    (query.rows, query.bytes, query.bytes_scanned) = (rows, bytes, bytes_scanned);
+    (query.planning_ms, query.execution_ms) = (planning_ms, execution_ms);
+    query.peak_memory_bytes = peak_memory_bytes;
+    query.finished_at = Some(now);
+    query.status = QueryStatus::Succeeded;
+    if let Err(error) = &ran.result {
+        query.status = match error.kind() {
+            Kind::TimedOut => QueryStatus::TimedOut,
+            _ => QueryStatus::Failed,
+        };
+        query.error = Some(error.message().to_owned());
+    }
+}
+
+/// A synchronous query that runs. Dropped before its end, it was cancelled: its caller hung up.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    query: Option<SqlQuery>,
+    history: &'a History,
+    clock: &'a Clock,
+}
+
+impl<'a> Entry<'a> {
+    pub(super) fn begin(
+        queries: &'a SqlQueries,
+        org: &OrgId,
+        caller: &Caller,
+        sql: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Self> {
+        let mut query = new_query(org, caller, sql, QueryStatus::Running, now)?;
+        query.started_at = Some(now);
+        Ok(Self {
+            query: Some(query),
+            history: &queries.history,
+            clock: &queries.clock,
+        })
+    }
+
+    /// Notes how the query went; returns its answer.
+    pub(super) fn end(mut self, ran: Ran) -> Result<Vec<u8>> {
+        if let Some(mut query) = self.query.take() {
+            note(&mut query, &ran, self.clock.now());
+            self.history.record(query);
+        }
+        ran.result
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        if let Some(mut query) = self.query.take() {
+            query.status = QueryStatus::Canceled;
+            query.finished_at = Some(self.clock.now());
+            self.history.record(query);
+        }
+    }
+}
+
+/// What one caller may see of the server's tables.
+#[derive(Debug)]
+pub(super) struct Reader {
+    directory: Directory,
+    history: History,
+    org_id: OrgId,
+    /// Whose queries are shown; none: everybody's.
+    user: Option<(OrgId, UserId)>,
+}
+
+impl Reader {
+    pub(super) fn new(queries: &SqlQueries, org: &OrgId, caller: &Caller) -> Self {
+        let own = (caller.org_id.clone(), caller.user_id.clone());
+        Self {
+            directory: queries.directory.clone(),
+            history: queries.history.clone(),
+            org_id: org.clone(),
+            user: (!may_see_others(caller, org)).then_some(own),
+        }
+    }
+
+    async fn query_history(&self, after: Option<String>) -> Result<Rows> {
+        let after = after.as_deref().map(parse_place).transpose()?;
+        if after.is_none() {
+            self.history.flush().await;
+        }
+        let user = self.user.as_ref().map(|(org, user)| (org, user));
+        let queries = self
+            .directory
+            .sql_queries(&self.org_id, user, after, PAGE_ROWS)
+            .await?;
+        let whole = queries.len() < PAGE_ROWS as usize;
+        let mut json = String::new();
+        let mut last = None;
+        for query in &queries {
+            json.push_str(&row(query).to_string());
+            json.push('\n');
+            last = Some(query);
+            if json.len() > PAGE_BYTES {
+                break;
+            }
+        }
+        let cut = last.map(|last| &last.query_id) != queries.last().map(|query| &query.query_id);
+        let next = last
+            .filter(|_| cut || !whole)
+            .map(|last| format!("{}/{}", last.created_at.timestamp_millis(), last.query_id));
+        Ok(Rows { json, next })
+    }
+}
+
+#[async_trait::async_trait]
+impl Attendant for Reader {
+    async fn rows(&self, table: ServerTable, after: Option<String>) -> Result<Rows> {
+        match table {
+            ServerTable::QueryHistory => self.query_history(after).await,
+        }
+    }
+}
+
+/// Where a page ended, as the one before it told the worker.
+fn parse_place(place: &str) -> Result<(DateTime<Utc>, &str)> {
+    let parsed = place.split_once('/').and_then(|(millis, id)| {
+        Some((DateTime::from_timestamp_millis(millis.parse().ok()?)?, id))
+    });
+    parsed.ok_or_else(|| Error::internal("a worker asked for a place that is none"))
+}
+
+fn row(query: &SqlQuery) -> serde_json::Value {
+    let instant = |at: Option<DateTime<Utc>>| at.map(|at| at.to_rfc3339());
+    json!({
+        "query_id": query.query_id,
+        "user_id": query.user_id.as_str(),
+        "sql_query": query.sql_query,
+        "async_query": query.result_format.is_some(),
+        "result_format": query.result_format,
+        "status": query.status.name(),
+        "error": query.error,
+        "created_at": instant(Some(query.created_at)),
+        "started_at": instant(query.started_at),
+        "finished_at": instant(query.finished_at),
+        "rows": query.rows,
+        "bytes": query.bytes,
+        "bytes_scanned": query.bytes_scanned,
+        "queue_ms": query.queue_ms,
+        "planning_ms": query.planning_ms,
+        "execution_ms": query.execution_ms,
+        "peak_memory_bytes": query.peak_memory_bytes,
+    })
+}

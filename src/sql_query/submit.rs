@@ -1,0 +1,376 @@
+//! Asynchronous queries: submitted, run when their turn comes, fetched by a signed URL.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use rules::{Caller, Error, OrgId, Result};
+use tokio::sync::watch;
+
+use super::SqlQueries;
+use super::history::{Reader, new_query, note};
+use super::results::ResultFile;
+use super::signed_url::{SignedUrl, expired, forged};
+use crate::directory::{Organization, QueryStatus, SqlQuery};
+use crate::engine::{Attendant, Format, Output, Progress, Request, Rows, ServerTable};
+
+const RESTARTED: &str = "the server restarted; submit it again";
+
+/// A query to run later.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    pub sql: String,
+    pub format: Format,
+    /// A second submission of the same user with the same key is the first one.
+    pub idempotency_key: Option<String>,
+}
+
+/// What the submitter gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handle {
+    pub query_id: String,
+    /// Path and query.
+    pub signed_url: String,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Why a query ends before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Canceled,
+    ServerEnds,
+}
+
+/// A submitted query that has not ended.
+#[derive(Debug)]
+pub(super) struct Running {
+    org_id: OrgId,
+    /// Holds a reason when the query is to end.
+    stop: watch::Sender<Option<Stop>>,
+    progress: watch::Receiver<Progress>,
+    /// Its sender is gone when the query's end is stored.
+    ended: watch::Receiver<()>,
+}
+
+/// What a running query may see of the server, and where it tells how far it is.
+struct Watched {
+    reader: Reader,
+    progress: watch::Sender<Progress>,
+}
+
+#[async_trait::async_trait]
+impl Attendant for Watched {
+    async fn rows(&self, table: ServerTable, after: Option<String>) -> Result<Rows> {
+        self.reader.rows(table, after).await
+    }
+
+    fn progress(&self, progress: Progress) {
+        self.progress.send_replace(progress);
+    }
+}
+
+impl SqlQueries {
+    /// Accepts a query, which runs when its turn comes; it is stored when this returns.
+    ///
+    /// # Errors
+    /// `Unprocessable` when the idempotency key was used for another query, `Unavailable` when too many wait.
+    pub async fn submit(
+        self: &Arc<Self>,
+        organization: &Organization,
+        caller: Caller,
+        submission: Submission,
+        now: DateTime<Utc>,
+    ) -> Result<Handle> {
+        let org = &organization.org_id;
+        let Submission {
+            sql,
+            format,
+            idempotency_key,
+        } = submission;
+        let waiting = self
+            .running()
+            .values()
+            .filter(|running| running.org_id == *org)
+            .count();
+        if waiting >= self.limits.sql_waiting {
+            return Err(Error::unavailable(
+                "too many queries of this organization are waiting; try again when some have ended",
+            ));
+        }
+        let life = TimeDelta::hours(self.limits.sql_result_hours.into());
+        let mut query = new_query(org, &caller, &sql, QueryStatus::Queued, now)?;
+        query.result_format = Some(format.name().to_owned());
+        query.idempotency_key = idempotency_key;
+        query.expires_at = Some((now + life).trunc_subsecs(0));
+        if let Some(first) = self.directory.submit_query(&query).await? {
+            if first.sql_query != query.sql_query || first.result_format != query.result_format {
+                return Err(Error::unprocessable(
+                    &["header", "idempotency-key"],
+                    "this key was used for another query; take a new one",
+                    "value_error",
+                ));
+            }
+            return self.handle(&first).await;
+        }
+        let folder = self.folder(org, &query.query_id)?;
+        let output = Output::File {
+            folder,
+            format,
+            bytes: self.limits.sql_file_bytes,
+        };
+        let reader = Reader::new(self, org, &caller);
+        let request = self.request(organization, caller, sql, now, output);
+        let handle = self.handle(&query).await?;
+        self.start(query, request, reader);
+        Ok(handle)
+    }
+
+    /// The URL of a query's result.
+    async fn handle(&self, query: &SqlQuery) -> Result<Handle> {
+        let url = SignedUrl {
+            org_id: query.org_id.clone(),
+            query_id: query.query_id.clone(),
+            format: format_of(query)?,
+            expires_at: query.expires_at.ok_or_else(expired)?,
+        };
+        Ok(Handle {
+            query_id: url.query_id.clone(),
+            signed_url: self.signer.sign(&url).await?,
+            expires_at: url.expires_at,
+        })
+    }
+
+    fn start(self: &Arc<Self>, query: SqlQuery, request: Request, reader: Reader) {
+        let (stop, stopped) = watch::channel(None);
+        let (progress, told) = watch::channel(Progress::default());
+        let (ending, ended) = watch::channel(());
+        let running = Running {
+            org_id: query.org_id.clone(),
+            stop,
+            progress: told,
+            ended,
+        };
+        let id = query.query_id.clone();
+        self.running().insert(id.clone(), running);
+        let queries = Arc::clone(self);
+        let watched = Watched { reader, progress };
+        tokio::spawn(async move {
+            if let Err(error) = queries.carry_out(query, &request, &watched, stopped).await {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the end of a submitted query could not be stored"
+                );
+            }
+            queries.running().remove(&id);
+            drop(ending);
+        });
+    }
+
+    /// Runs the query and stores how it ended.
+    async fn carry_out(
+        &self,
+        mut query: SqlQuery,
+        request: &Request,
+        watched: &Watched,
+        mut stopped: watch::Receiver<Option<Stop>>,
+    ) -> Result<()> {
+        let (org, id) = (query.org_id.clone(), query.query_id.clone());
+        let limit = Duration::from_secs(self.limits.sql_async_seconds);
+        let started = async || {
+            self.make_folder(&org, &id).await?;
+            self.directory.start_query(&id, self.clock.now()).await?;
+            Ok(())
+        };
+        let stop = tokio::select! {
+            ran = self.pool.run_into_file(request, watched, limit, started) => {
+                note(&mut query, &ran, self.clock.now());
+                log_failure(ran.result.err());
+                None
+            }
+            // An error: nobody is left who could stop it, so the server ends.
+            stop = stopped.wait_for(Option::is_some) => {
+                Some(stop.ok().and_then(|stop| *stop).unwrap_or(Stop::ServerEnds))
+            }
+        };
+        if let Some(stop) = stop {
+            let progress = *watched.progress.borrow();
+            (query.rows, query.bytes) = (progress.rows, progress.bytes);
+            query.finished_at = Some(self.clock.now());
+            (query.status, query.error) = match stop {
+                Stop::Canceled => (QueryStatus::Canceled, None),
+                Stop::ServerEnds => (QueryStatus::Failed, Some(RESTARTED.to_owned())),
+            };
+        }
+        if query.status != QueryStatus::Succeeded {
+            // First the file: a query that is known to have failed has none.
+            self.remove_folder(&org, &id).await?;
+        }
+        self.directory.finish_query(&query).await
+    }
+
+    /// The query of that id, if the caller may see it: their own, or anybody's with [`super::OTHERS_PERMISSION`].
+    ///
+    /// # Errors
+    /// `NotFound` otherwise.
+    pub async fn query(&self, org: &OrgId, caller: &Caller, query_id: &str) -> Result<Status> {
+        let found = self.find(org, query_id).await?;
+        let own = |query: &SqlQuery| {
+            query.user_org_id == caller.org_id && query.user_id == caller.user_id
+        };
+        let found = found.filter(|query| own(query) || super::may_see_others(caller, org));
+        let query = found.ok_or_else(|| {
+            Error::not_found("there is no such query; query_history lists those you may see")
+        })?;
+        self.status(query).await
+    }
+
+    async fn find(&self, org: &OrgId, query_id: &str) -> Result<Option<SqlQuery>> {
+        if let Some(query) = self.directory.sql_query(org, query_id).await? {
+            return Ok(Some(query));
+        }
+        self.history.flush().await;
+        self.directory.sql_query(org, query_id).await
+    }
+
+    async fn status(&self, mut query: SqlQuery) -> Result<Status> {
+        if let Some(running) = self.running().get(&query.query_id) {
+            let progress = *running.progress.borrow();
+            (query.rows, query.bytes) = (progress.rows, progress.bytes);
+        }
+        let fetchable = query.result_format.is_some()
+            && (!query.status.is_finished() || query.status == QueryStatus::Succeeded)
+            && query.expires_at.is_some_and(|at| at > self.clock.now());
+        let handle = match fetchable {
+            true => Some(self.handle(&query).await?),
+            false => None,
+        };
+        Ok(Status { query, handle })
+    }
+
+    /// Ends a query that has not ended, and then it no longer runs; deletes the result of one that has.
+    ///
+    /// # Errors
+    /// As [`SqlQueries::query`].
+    pub async fn cancel(&self, org: &OrgId, caller: &Caller, query_id: &str) -> Result<Status> {
+        self.query(org, caller, query_id).await?;
+        let ended = self.running().get(query_id).map(|running| {
+            running.stop.send_replace(Some(Stop::Canceled));
+            running.ended.clone()
+        });
+        match ended {
+            Some(mut ended) => {
+                // Always an error: the sender sends nothing but its end.
+                let _ = ended.changed().await;
+            }
+            None => {
+                self.remove_folder(org, query_id).await?;
+                self.directory.forget_result(query_id).await?;
+            }
+        }
+        self.query(org, caller, query_id).await
+    }
+
+    /// The result that a URL names.
+    ///
+    /// # Errors
+    /// `Forbidden` for a forged or changed URL, `Gone` for an expired one or one whose result was deleted, `Invalid` and
+    /// `TimedOut` with the reason why the query failed.
+    pub async fn result(&self, url: &SignedUrl, kid: &str, signature: &str) -> Result<Fetched> {
+        self.signer.verify(url, kid, signature).await?;
+        let query = self.directory.sql_query(&url.org_id, &url.query_id).await?;
+        let query = query.ok_or_else(expired)?;
+        if format_of(&query)? != url.format {
+            return Err(forged());
+        }
+        let reason = || query.error.clone().unwrap_or_default();
+        match query.status {
+            QueryStatus::Queued | QueryStatus::Running => {
+                Ok(Fetched::NotYet(self.status(query).await?.query))
+            }
+            QueryStatus::Failed => Err(Error::invalid(reason())),
+            QueryStatus::TimedOut => Err(Error::timed_out(reason())),
+            QueryStatus::Canceled => Err(Error::invalid("the query was cancelled")),
+            QueryStatus::Succeeded if query.expires_at.is_none() => Err(expired()),
+            QueryStatus::Succeeded => Ok(Fetched::File(ResultFile::new(self, url, query.bytes)?)),
+        }
+    }
+
+    /// Ends what runs when the server ends, and waits for the history.
+    pub async fn close(&self) {
+        let ended: Vec<_> = {
+            let running = self.running();
+            let tell = running.values().map(|running| {
+                running.stop.send_replace(Some(Stop::ServerEnds));
+                running.ended.clone()
+            });
+            tell.collect()
+        };
+        for mut ended in ended {
+            let _ = ended.changed().await;
+        }
+        self.history.flush().await;
+    }
+
+    /// Ends queries that a server left when it ended.
+    pub(super) async fn fail_unfinished(&self) -> Result<()> {
+        let now = self.clock.now();
+        let left = self
+            .directory
+            .fail_unfinished_queries(RESTARTED, now)
+            .await?;
+        for query in left {
+            self.remove_folder(&query.org_id, &query.query_id).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes results and history that are old enough.
+    pub(super) async fn expire(&self) -> Result<()> {
+        let now = self.clock.now();
+        for query in self.directory.expired_results(now).await? {
+            self.remove_folder(&query.org_id, &query.query_id).await?;
+            self.directory.forget_result(&query.query_id).await?;
+        }
+        let days = TimeDelta::days(self.keeping.query_history_days.into());
+        self.directory.forget_queries(now - days).await?;
+        Ok(())
+    }
+
+    fn running(&self) -> MutexGuard<'_, std::collections::HashMap<String, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A query as its submitter sees it.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// With the rows and bytes so far.
+    pub query: SqlQuery,
+    /// None when there is no result to fetch, and will be none.
+    pub handle: Option<Handle>,
+}
+
+/// What a URL leads to.
+#[derive(Debug)]
+pub enum Fetched {
+    NotYet(SqlQuery),
+    File(ResultFile),
+}
+
+/// What the submitter is told goes into the history; what is the server's fault goes to its log too.
+fn log_failure(error: Option<Error>) {
+    use rules::Kind::{Internal, StorageFull, Unavailable};
+    if let Some(error) = error
+        && matches!(error.kind(), Internal | StorageFull | Unavailable)
+    {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "a submitted query failed"
+        );
+    }
+}
+
+fn format_of(query: &SqlQuery) -> Result<Format> {
+    let format = query.result_format.as_deref().and_then(Format::parse);
+    format.ok_or_else(|| Error::not_found("the query has no result file"))
+}
