@@ -7,20 +7,13 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 use futures::TryStreamExt;
-use rules::Result;
+use result_json::{Page, type_name};
 use rules::read_only::Statement;
+use rules::{Error, Result};
 
-use super::encode;
 use super::plan::{Base, Planned, plan};
 use super::problem::from_engine;
 use super::protocol::Request;
-
-/// Rows of one answer. `truncated` is true exactly when the query had at least one row more.
-pub(super) struct Page {
-    pub schema: SchemaRef,
-    pub batches: Vec<RecordBatch>,
-    pub truncated: bool,
-}
 
 /// The response to the request, as JSON.
 ///
@@ -28,7 +21,8 @@ pub(super) struct Page {
 /// `Invalid`: the query is at fault, or its answer is too large. `Unavailable`: a table cannot be read.
 pub(super) async fn run(base: &Base, request: &Request, started: Instant) -> Result<Vec<u8>> {
     let page = page(base, request).await?;
-    encode::response(&page, started, request.limits.result_bytes)
+    page.response(started, request.limits.result_bytes)
+        .map_err(|error| Error::invalid(error.to_string()).because(error))
 }
 
 async fn page(base: &Base, request: &Request) -> Result<Page> {
@@ -87,7 +81,7 @@ fn description(schema: &Schema) -> Result<Page> {
     let types: StringArray = schema
         .fields()
         .iter()
-        .map(|field| Some(encode::type_name(field.data_type())))
+        .map(|field| Some(type_name(field.data_type())))
         .collect();
     let columns: [(&str, ArrayRef); 2] = [
         ("column_name", Arc::new(names)),

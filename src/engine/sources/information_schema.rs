@@ -8,8 +8,7 @@ use datafusion::arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
 use datafusion::arrow::error::ArrowError;
 use datafusion::catalog::{MemTable, SchemaProvider, TableProvider};
 use datafusion::error::DataFusionError;
-
-use super::super::encode::type_name;
+use result_json::type_name;
 
 const TABLES: &str = "tables";
 const COLUMNS: &str = "columns";
