@@ -16,8 +16,11 @@ use rules::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 mod sources;
+mod tables;
 #[cfg(test)]
 mod tests;
+
+pub use tables::{DeclaredTable, Organizations, TableFormat};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -192,6 +195,8 @@ pub struct Config {
     pub prompt_logs: PromptLogs,
     pub keeping: Keeping,
     pub identity: Identity,
+    /// Tables that lie elsewhere.
+    pub organizations: Organizations,
 }
 
 /// Form of a log line.
@@ -213,6 +218,7 @@ impl Default for Config {
             prompt_logs: PromptLogs::default(),
             keeping: Keeping::default(),
             identity: Identity::default(),
+            organizations: Organizations::new(),
         }
     }
 }
@@ -297,6 +303,7 @@ impl Config {
         self.key_template()?;
         self.keeping.check_ranges()?;
         self.identity.check_ranges()?;
+        tables::check(&self.organizations)?;
         check_level(&self.logs.level)?;
         check_issuer(&self.identity.issuer)
     }

@@ -14,6 +14,7 @@ use rules::{Error, Result};
 use super::plan::{Base, Planned, plan};
 use super::problem::from_engine;
 use super::protocol::Request;
+use super::sources::comment;
 
 /// The response to the request, as JSON.
 ///
@@ -71,7 +72,7 @@ fn renamed(schema: &SchemaRef, names: Option<Vec<Option<String>>>) -> SchemaRef 
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// The answer to `DESCRIBE`: the columns with the type names of the answers.
+/// The answer to `DESCRIBE`: the columns with the type names of the answers and what is said of them.
 fn description(schema: &Schema) -> Result<Page> {
     let names: StringArray = schema
         .fields()
@@ -83,9 +84,11 @@ fn description(schema: &Schema) -> Result<Page> {
         .iter()
         .map(|field| Some(type_name(field.data_type())))
         .collect();
-    let columns: [(&str, ArrayRef); 2] = [
+    let comments: StringArray = schema.fields().iter().map(|field| comment(field)).collect();
+    let columns: [(&str, ArrayRef); 3] = [
         ("column_name", Arc::new(names)),
         ("data_type", Arc::new(types)),
+        ("comment", Arc::new(comments)),
     ];
     let batch = RecordBatch::try_from_iter(columns).map_err(|error| from_engine(error.into()))?;
     Ok(Page {

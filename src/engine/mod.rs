@@ -13,6 +13,8 @@ mod pool;
 mod problem;
 mod protocol;
 mod sources;
+#[cfg(test)]
+mod walls;
 pub mod worker;
 
 pub use pool::{Pool, PoolSettings};

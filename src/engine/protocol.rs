@@ -8,6 +8,8 @@ use rules::{Caller, OrgId};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::config::DeclaredTable;
+
 /// A query to run, with everything the worker may know.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Request {
@@ -20,6 +22,8 @@ pub struct Request {
     /// The instant the query is asked at: `now()`, and what retention counts from.
     pub now: DateTime<Utc>,
     pub limits: Limits,
+    /// The tables beside the lake's; their folders are all that the worker needs to open beside the lake.
+    pub declared: Vec<DeclaredTable>,
 }
 
 /// The limits of one query.

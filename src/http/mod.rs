@@ -13,6 +13,7 @@ mod prompt_logs;
 mod router;
 mod sign_in;
 mod sql_query;
+mod sql_schema;
 mod write_prompt_logs;
 
 pub use router::router;

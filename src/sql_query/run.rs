@@ -53,6 +53,7 @@ pub async fn run(
         sql,
         now,
         limits,
+        declared: config.declared_tables(&organization.org_id),
     };
     pool.run(&request, deadline).await
 }

@@ -24,6 +24,7 @@ mod round_trip;
 mod sign_in;
 mod sql_hostile;
 mod sql_query;
+mod sql_tables;
 mod sql_values;
 mod support;
 mod tidy;
