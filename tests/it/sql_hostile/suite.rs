@@ -277,6 +277,6 @@ async fn a_stopped_query_uses_no_processor_time_a_second_later() {
         let before = ticks(server.pid());
         tokio::time::sleep(Duration::from_secs(1)).await;
         let used = ticks(server.pid()) - before;
-        assert!(used < 20, "{used} ticks of a second: {sql}");
+        assert!(used < 50, "{used} ticks of a second: {sql}");
     }
 }
