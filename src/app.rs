@@ -83,6 +83,7 @@ impl App {
             &config,
         )
         .await?;
+        warn_of_declared(&config, &lake).await?;
         let rate_limits = RateLimits::new(&config.limits);
         let writers = Writers::new(lake.clone(), clock.clone());
         let room = Room::new(config.limits.write_memory_bytes);
@@ -195,4 +196,24 @@ fn only_server(config: &Config) -> Result<File> {
         ))),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
+}
+
+/// Tells the operator of declared tables that no query will see.
+async fn warn_of_declared(config: &Config, lake: &Lake) -> Result<()> {
+    for org in config.organizations.keys() {
+        let in_lake = lake.tables(org).await?;
+        for table in config.declared_tables(org) {
+            let (org, name, folder) = (org.as_str(), table.name.as_str(), table.folder.display());
+            if in_lake.contains(&table.name) {
+                tracing::warn!(
+                    org,
+                    name,
+                    "a declared table is hidden by the lake's table of its name"
+                );
+            } else if !table.folder.is_dir() {
+                tracing::warn!(org, name, %folder, "a declared table has no such folder");
+            }
+        }
+    }
+    Ok(())
 }

@@ -16,8 +16,11 @@ use rules::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 mod sources;
+mod tables;
 #[cfg(test)]
 mod tests;
+
+pub use tables::{DeclaredTable, Organizations, TableFormat};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -206,6 +209,8 @@ pub struct Config {
     pub prompt_logs: PromptLogs,
     pub keeping: Keeping,
     pub identity: Identity,
+    /// Tables that lie elsewhere.
+    pub organizations: Organizations,
 }
 
 /// Form of a log line.
@@ -227,6 +232,7 @@ impl Default for Config {
             prompt_logs: PromptLogs::default(),
             keeping: Keeping::default(),
             identity: Identity::default(),
+            organizations: Organizations::new(),
         }
     }
 }
@@ -316,6 +322,7 @@ impl Config {
         self.key_template()?;
         self.keeping.check_ranges()?;
         self.identity.check_ranges()?;
+        tables::check(&self.organizations)?;
         check_level(&self.logs.level)?;
         check_public_url(&self.server.public_url)?;
         check_issuer(&self.identity.issuer)

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::progress::Progress;
 use super::{Context, known_organization};
+use crate::engine::ServerTable;
 use crate::lake::append::{Imported, Target, import_file};
 use crate::lake::{Lake, prompt_log_table};
 
@@ -51,6 +52,11 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
         let way = format!("amigo-admin prompt-logs import {org} {}", file.display());
         return Err(Error::invalid(format!(
             "prompt logs have a table of their own; use: {way}"
+        )));
+    }
+    if ServerTable::named(table.as_str()).is_some() {
+        return Err(Error::invalid(format!(
+            "{table} is a table of the server's own; choose another name"
         )));
     }
     let lake = Lake::local(&context.config.lake_dir())?;

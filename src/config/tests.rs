@@ -238,6 +238,77 @@ fn the_example_file_sets_every_setting_to_its_default_below_its_help() {
 }
 
 #[test]
+fn tables_are_declared_by_organization_and_lie_in_the_data_directory_or_anywhere() {
+    let config = load(
+        "data_dir = \"/srv/amigo\"\n\
+         [organizations.acme.tables.events]\npath = \"events\"\nformat = \"parquet\"\n\
+         [organizations.acme.tables.people]\npath = \"/data/people\"\nformat = \"csv\"",
+        &[],
+    )
+    .unwrap();
+    let org = |org| rules::OrgId::parse(org).unwrap();
+    let declared: Vec<_> = config
+        .declared_tables(&org("acme"))
+        .into_iter()
+        .map(|table| (table.name.to_string(), table.folder, table.format))
+        .collect();
+    assert_eq!(
+        declared,
+        [
+            (
+                "events".to_owned(),
+                "/srv/amigo/events".into(),
+                TableFormat::Parquet
+            ),
+            ("people".to_owned(), "/data/people".into(), TableFormat::Csv),
+        ]
+    );
+    assert_eq!(config.declared_tables(&org("globex")), []);
+}
+
+#[test]
+fn a_table_that_can_be_none_is_refused_by_name() {
+    let declare = |org: &str, table: &str, rest: &str| {
+        format!("[organizations.{org}.tables.{table}]\n{rest}")
+    };
+    let good = "path = \"x\"\nformat = \"csv\"";
+    refused(
+        &declare("acme", "prompt_logs", good),
+        &[],
+        &["organizations.acme.tables.prompt_logs", "another name"],
+    );
+    refused(
+        &declare("acme", "events", "path = \"\"\nformat = \"csv\""),
+        &[],
+        &["organizations.acme.tables.events.path is empty"],
+    );
+    refused(
+        &declare("acme", "events", "path = \"x\"\nformat = \"xls\""),
+        &[],
+        &["organizations.acme.tables.events", "xls", "settings.toml"],
+    );
+    refused(
+        &declare("acme", "Events", good),
+        &[],
+        &["organizations.acme.tables"],
+    );
+    refused(
+        &declare(
+            "acme",
+            "events",
+            "path = \"x\"\nformat = \"csv\"\nheader = true",
+        ),
+        &[],
+        &["header", "is no setting"],
+    );
+    refused(
+        "",
+        &[("AMIGO_ADMIN_ORGANIZATIONS", "{}")],
+        &["names no setting"],
+    );
+}
+
+#[test]
 fn the_document_has_a_line_for_every_setting_and_for_nothing_else() {
     let mut lines = DOCUMENT.lines().filter(|line| line.starts_with("| `"));
     for setting in Config::settings() {

@@ -18,7 +18,7 @@ use super::file::ResultFile;
 use super::plan::{Base, Planned, plan};
 use super::problem::{from_engine, unshowable};
 use super::protocol::{Cost, Output, Progress, Request};
-use super::sources;
+use super::sources::{self, comment};
 use super::worker::Server;
 
 /// A query's end.
@@ -120,16 +120,18 @@ impl Rows {
         Ok((rows, Some(plan)))
     }
 
-    /// The answer to `DESCRIBE`: the columns with the type names of the answers.
+    /// The answer to `DESCRIBE`: the columns with the type names of the answers and what is said of them.
     fn description(schema: &Schema) -> Result<Self> {
         let fields = || schema.fields().iter();
         let names: StringArray = fields().map(|field| Some(field.name())).collect();
         let types: StringArray = fields()
             .map(|field| Some(type_name(field.data_type())))
             .collect();
-        let columns: [(&str, ArrayRef); 2] = [
+        let comments: StringArray = fields().map(|field| comment(field)).collect();
+        let columns: [(&str, ArrayRef); 3] = [
             ("column_name", Arc::new(names)),
             ("data_type", Arc::new(types)),
+            ("comment", Arc::new(comments)),
         ];
         let batch =
             RecordBatch::try_from_iter(columns).map_err(|error| from_engine(error.into()))?;

@@ -1,6 +1,6 @@
 //! Runs SQL, in processes of its own.
 //!
-//! `sql_query` → [`Pool`] (this process) → `worker` (a child of the same binary) → `plan` → `execute` → `encode`. The
+//! `sql_query` → [`Pool`] (this process) → `worker` (a child of the same binary) → `plan` → `execute` → `result_json`. The
 //! text of a query is looked at only in the child: parsing, planning and running it can exhaust memory or the stack, and
 //! all of that then ends the child, never the server. A child serves one query at a time with a session made for that
 //! query alone. Not here: who may run a query, and for how long.
@@ -19,6 +19,8 @@ mod protocol;
 mod queue;
 mod sources;
 mod spill;
+#[cfg(test)]
+mod walls;
 pub mod worker;
 
 pub use pool::{Pool, PoolSettings, Ran};

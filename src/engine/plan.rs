@@ -9,28 +9,26 @@ use std::sync::Arc;
 
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
-    SchemaProvider, TableProvider,
+    SchemaProvider,
 };
 use datafusion::config::Dialect;
 use datafusion::dataframe::DataFrame;
-use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::execution_props::ExecutionProps;
-use datafusion::logical_expr::{LogicalPlan, ScalarUDF, TableType};
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
 use datafusion::prelude::SessionConfig;
 use rules::read_only::{self, Statement};
-use rules::{Error, Result, TableName};
+use rules::{Error, Result};
 
 use super::problem::from_engine;
-use super::protocol::{Request, ServerTable};
+use super::protocol::Request;
 use super::sources;
 use super::worker::{Server, Settings};
 use super::{functions, names};
-use crate::lake::Lake;
 
 /// Names the unqualified tables resolve to; a query may write `amigo.default.users`.
 const CATALOG: &str = "amigo";
@@ -73,6 +71,7 @@ impl Base {
         RuntimeEnvBuilder::new()
             .with_disk_manager_builder(disk)
             .with_memory_pool(Arc::new(FairSpillPool::new(self.pool_bytes)))
+            .with_object_store_registry(Arc::new(sources::Stores::default()))
             .build_arc()
             .map_err(from_engine)
     }
@@ -111,7 +110,7 @@ pub(super) async fn plan(base: &Base, server: &Arc<Server>, request: &Request) -
 }
 
 /// The second wall.
-fn verify(plan: &LogicalPlan) -> Result<()> {
+pub(super) fn verify(plan: &LogicalPlan) -> Result<()> {
     let read_only = SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
@@ -120,11 +119,17 @@ fn verify(plan: &LogicalPlan) -> Result<()> {
 }
 
 /// The third wall: a session that knows this organization's tables and nothing else.
-async fn session(base: &Base, server: &Arc<Server>, request: &Request) -> Result<SessionState> {
-    let tables: Arc<dyn SchemaProvider> = Arc::new(Tables::list(base, server, request).await?);
+pub(super) async fn session(
+    base: &Base,
+    server: &Arc<Server>,
+    request: &Request,
+) -> Result<SessionState> {
+    let runtime = base.runtime()?;
+    let tables = sources::Tables::list(request, server, &base.scan_settings, &runtime).await?;
+    let tables = Arc::new(tables);
     let catalog = MemoryCatalogProvider::new();
     catalog
-        .register_schema(SCHEMA, Arc::clone(&tables))
+        .register_schema(SCHEMA, Arc::clone(&tables) as Arc<dyn SchemaProvider>)
         .map_err(from_engine)?;
     let information = sources::InformationSchema::new(CATALOG, SCHEMA, tables);
     catalog
@@ -143,7 +148,7 @@ async fn session(base: &Base, server: &Arc<Server>, request: &Request) -> Result
         .create_default_catalog_and_schema = false;
     let builder = SessionStateBuilder::new()
         .with_config(config)
-        .with_runtime_env(base.runtime()?)
+        .with_runtime_env(runtime)
         .with_default_features()
         .with_scalar_functions(base.scalar_functions.clone())
         .with_catalog_list(Arc::new(catalogs))
@@ -152,60 +157,4 @@ async fn session(base: &Base, server: &Arc<Server>, request: &Request) -> Result
         .with_table_factories(HashMap::new())
         .with_file_formats(Vec::new());
     Ok(builder.build())
-}
-
-/// The organization's tables, opened when a query names them.
-#[derive(Debug)]
-struct Tables {
-    lake: Lake,
-    request: Request,
-    names: Vec<TableName>,
-    server: Arc<Server>,
-    scan_settings: Arc<SessionState>,
-}
-
-impl Tables {
-    async fn list(base: &Base, server: &Arc<Server>, request: &Request) -> Result<Self> {
-        let lake = Lake::at(&request.lake)?;
-        let names = lake.tables(&request.org_id).await?;
-        Ok(Self {
-            lake,
-            request: request.clone(),
-            names,
-            server: Arc::clone(server),
-            scan_settings: Arc::clone(&base.scan_settings),
-        })
-    }
-}
-
-#[async_trait::async_trait]
-impl SchemaProvider for Tables {
-    fn table_names(&self) -> Vec<String> {
-        let stored = self.names.iter().map(ToString::to_string);
-        let stored = stored.filter(|name| ServerTable::named(name).is_none());
-        let own = ServerTable::names().map(str::to_owned);
-        let mut names: Vec<String> = stored.chain(own).collect();
-        names.sort_unstable();
-        names
-    }
-
-    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        if let Some(table) = ServerTable::named(name) {
-            return table.provider(&self.server).map(Some);
-        }
-        let Some(name) = self.names.iter().find(|table| table.as_str() == name) else {
-            return Ok(None);
-        };
-        sources::open(&self.lake, &self.request, &self.scan_settings, name)
-            .await
-            .map_err(|error| DataFusionError::External(Box::new(error)))
-    }
-
-    async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
-        Ok(self.table_exist(name).then_some(TableType::Base))
-    }
-
-    fn table_exist(&self, name: &str) -> bool {
-        ServerTable::named(name).is_some() || self.names.iter().any(|table| table.as_str() == name)
-    }
 }

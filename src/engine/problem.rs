@@ -22,6 +22,11 @@ pub(super) fn from_engine(error: DataFusionError) -> Error {
 pub(super) fn unshowable(error: result_json::Error) -> Error {
     Error::invalid(error.to_string()).because(error)
 }
+const TOO_MUCH_MEMORY: &str =
+    "the query needed more memory than one query may use; narrow it or aggregate earlier";
+
+/// What the engine's errors of input and output say where a query has spilled all that it may: they have no kind for it.
+const SPILLED_ALL: &str = "has exceeded the allowable limit";
 
 enum Told {
     /// The query is at fault, and why.
@@ -45,10 +50,10 @@ fn told(root: &DataFusionError) -> Told {
         DataFusionError::Collection(errors) => errors
             .first()
             .map_or(Told::Engine, |error| told(error.find_root())),
-        DataFusionError::ResourcesExhausted(_) => Told::Query(
-            "the query needed more memory than one query may use; narrow it or aggregate earlier"
-                .to_owned(),
-        ),
+        DataFusionError::ResourcesExhausted(_) => Told::Query(TOO_MUCH_MEMORY.to_owned()),
+        DataFusionError::IoError(error) if error.to_string().contains(SPILLED_ALL) => {
+            Told::Query(TOO_MUCH_MEMORY.to_owned())
+        }
         DataFusionError::ArrowError(error, _) => arrow(error),
         DataFusionError::ObjectStore(_)
         | DataFusionError::IoError(_)
@@ -66,13 +71,13 @@ fn told(root: &DataFusionError) -> Told {
 
 fn arrow(error: &ArrowError) -> Told {
     match error {
+        ArrowError::IoError(text, _) if text.contains(SPILLED_ALL) => {
+            Told::Query(TOO_MUCH_MEMORY.to_owned())
+        }
         ArrowError::IoError(..) | ArrowError::ParquetError(_) | ArrowError::ExternalError(_) => {
             Told::Storage
         }
-        ArrowError::MemoryError(_) => Told::Query(
-            "the query needed more memory than one query may use; narrow it or aggregate earlier"
-                .to_owned(),
-        ),
+        ArrowError::MemoryError(_) => Told::Query(TOO_MUCH_MEMORY.to_owned()),
         error => Told::Query(tidy(&error.to_string())),
     }
 }

@@ -11,6 +11,8 @@ use rules::{Caller, OrgId};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::config::DeclaredTable;
+
 /// A query to run, with everything the worker may know.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Request {
@@ -24,6 +26,8 @@ pub struct Request {
     pub now: DateTime<Utc>,
     /// Prompt logs of this age in days or younger are visible.
     pub retention_days: u32,
+    /// The tables beside the lake's; their folders are all that the worker needs to open beside the lake.
+    pub declared: Vec<DeclaredTable>,
     pub output: Output,
 }
 

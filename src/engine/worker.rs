@@ -105,7 +105,8 @@ struct Confinement {
 impl Confinement {
     /// Leaves this process what the first request needs, and nothing else.
     fn of(request: &Request, settings: &Settings) -> Result<Self> {
-        let readable = vec![folder(&request.lake)?.join(request.org_id.as_str())];
+        let mut readable = vec![folder(&request.lake)?.join(request.org_id.as_str())];
+        readable.extend(request.declared.iter().map(|table| table.folder.clone()));
         let mut writable = vec![settings.spill_dir.clone()];
         if let Output::File { folder: result, .. } = &request.output {
             writable.push(folder(result)?);
@@ -170,6 +171,14 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// One that answers nothing.
+    #[cfg(test)]
+    pub(super) fn silent() -> Arc<Self> {
+        let rows = Mutex::new(mpsc::channel().1);
+        let told = Mutex::default();
+        Arc::new(Self { rows, told })
+    }
+
     /// Asks for the next rows of a table; blocks until they are here. None: the server cannot give them.
     pub(super) fn rows(&self, table: ServerTable, after: Option<String>) -> Option<Rows> {
         // One question at a time: the answers carry no address.

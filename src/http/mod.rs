@@ -14,6 +14,7 @@ mod router;
 mod sign_in;
 mod sql_query;
 mod sql_result;
+mod sql_schema;
 mod write_prompt_logs;
 
 pub use router::router;

@@ -9,7 +9,9 @@ use axum::routing::{get, post};
 use rules::Error;
 
 use super::problem::Problem;
-use super::{layers, otlp, prompt_logs, sign_in, sql_query, sql_result, write_prompt_logs};
+use super::{
+    layers, otlp, prompt_logs, sign_in, sql_query, sql_result, sql_schema, write_prompt_logs,
+};
 use crate::app::App;
 
 /// All endpoints over one application.
@@ -35,6 +37,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/{organization}/otlp/v1/traces", post(otlp::traces))
         .route("/v1/{organization}/otlp/v1/logs", post(otlp::logs))
         .route("/v1/{organization}/admin/sql_query", post(sql_query::post))
+        .route("/v1/{organization}/admin/sql_schema", get(sql_schema::get))
         .route(
             "/v1/{organization}/admin/sql_query/{query_id}",
             get(sql_result::status).delete(sql_result::cancel),

@@ -260,6 +260,23 @@ pub fn store_at(root: &Url) -> Result<Arc<dyn ObjectStore>> {
     Ok(Arc::new(durable::Durable::new(store, folder)))
 }
 
+/// A Delta table outside of the lake, which somebody else writes, at its newest version; `None` where there is none.
+///
+/// `store` is rooted in the table; `url` has no path, and stands for the store in plans.
+///
+/// # Errors
+/// `Unavailable` when it cannot be read.
+pub async fn open_foreign(store: Arc<dyn ObjectStore>, url: &Url) -> Result<Option<DeltaTable>> {
+    let store: Arc<dyn ObjectStore> = Arc::new(TimeLimit::new(store, READ_LIMIT));
+    let log = StorePath::from("_delta_log");
+    if store.list(Some(&log)).next().await.is_none() {
+        return Ok(None);
+    }
+    let builder = DeltaTableBuilder::from_url(url.clone()).map_err(unavailable)?;
+    let builder = builder.with_storage_backend(store, url.clone());
+    Ok(Some(builder.load().await.map_err(unavailable)?))
+}
+
 /// Commits new and removed data files exactly on top of the version `table` was loaded at, and moves `table` there.
 ///
 /// Nothing is retried here: what a writer decided (which keys exist, which files to rewrite) holds for the version it

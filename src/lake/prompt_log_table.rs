@@ -63,6 +63,28 @@ pub fn columns() -> Vec<StructField> {
     columns
 }
 
+/// What a column holds, for those who look at the table by SQL.
+pub fn comment(column: &str) -> Option<&'static str> {
+    Some(match column {
+        LOG_KEY => "The log's key, unique, in segments separated by /",
+        CREATED_AT => "When the log was produced",
+        SYSTEM => "The rendered system prompt",
+        HISTORY => "The rendered history prompts, in order",
+        CONVERSATION_ID => "The conversation the prompts belong to",
+        "interaction_id" => "The interaction within the conversation",
+        USER_ID => "The user the agent talked with",
+        SERVICE_ID => "The service the agent worked for",
+        "prompt_type" => "What the prompts were for",
+        "model" => "The language model that was asked",
+        "attributes" => "Further details, a JSON object",
+        REQUIRED_PERMISSIONS => {
+            "What a reader must be granted, a JSON list; the default where it is null"
+        }
+        DAY => "The UTC day of created_at, by which the table is partitioned",
+        _ => return None,
+    })
+}
+
 /// The Arrow schema data files are written and read with: prompts as dictionaries, so that a prompt that recurs in a
 /// thousand histories is held once.
 pub fn file_schema() -> SchemaRef {

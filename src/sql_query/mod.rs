@@ -10,7 +10,6 @@ mod signed_url;
 mod submit;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
@@ -18,7 +17,7 @@ use rules::{Caller, Decision, OrgId, RequiredPermission, decide};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::config;
+use crate::config::Config;
 use crate::directory::{Directory, Organization};
 use crate::engine::{self, Pool};
 use crate::lake::Lake;
@@ -42,11 +41,7 @@ pub struct SqlQueries {
     lake: Lake,
     directory: Directory,
     clock: Clock,
-    limits: config::Limits,
-    retention: config::Retention,
-    keeping: config::Keeping,
-    /// The folder of result files.
-    results: PathBuf,
+    config: Config,
     history: History,
     signer: Signer,
     running: Mutex<HashMap<String, Running>>,
@@ -62,7 +57,7 @@ impl SqlQueries {
         lake: Lake,
         directory: Directory,
         clock: Clock,
-        config: &config::Config,
+        config: &Config,
     ) -> rules::Result<Arc<Self>> {
         let queries = Self {
             pool,
@@ -71,10 +66,7 @@ impl SqlQueries {
             signer: Signer::open(directory.clone(), clock.clone()).await?,
             directory,
             clock,
-            limits: config.limits.clone(),
-            retention: config.retention.clone(),
-            keeping: config.keeping.clone(),
-            results: config.results_dir(),
+            config: config.clone(),
             running: Mutex::default(),
         };
         queries.fail_unfinished().await?;
@@ -112,7 +104,8 @@ impl SqlQueries {
             caller,
             sql,
             now,
-            retention_days: organization.retention_days_or(self.retention.days),
+            retention_days: organization.retention_days_or(self.config.retention.days),
+            declared: self.config.declared_tables(&organization.org_id),
             output,
         }
     }

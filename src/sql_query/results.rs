@@ -1,6 +1,7 @@
 //! Result files: one folder a query, there until it expires.
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -61,15 +62,19 @@ impl ResultFile {
 impl SqlQueries {
     /// The folder of a query's result.
     pub(super) fn folder(&self, org: &OrgId, query_id: &str) -> Result<Url> {
-        let folder = self.results.join(org.as_str()).join(query_id);
+        let folder = self.local_folder(org, query_id);
         let folder = std::path::absolute(folder).map_err(no_folder)?;
         Url::from_directory_path(folder)
             .map_err(|()| no_folder(std::io::ErrorKind::NotFound.into()))
     }
 
+    fn local_folder(&self, org: &OrgId, query_id: &str) -> PathBuf {
+        self.config.results_dir().join(org.as_str()).join(query_id)
+    }
+
     /// Makes the folder; whoever looks for it after a power cut finds it.
     pub(super) async fn make_folder(&self, org: &OrgId, query_id: &str) -> Result<()> {
-        let folder = self.results.join(org.as_str()).join(query_id);
+        let folder = self.local_folder(org, query_id);
         on_disk(move || {
             crate::folder::create_private(&folder)?;
             for above in folder.ancestors().skip(1).take(3) {
@@ -84,7 +89,7 @@ impl SqlQueries {
 
     /// Deletes a query's result, whatever there is of it.
     pub(super) async fn remove_folder(&self, org: &OrgId, query_id: &str) -> Result<()> {
-        let folder = self.results.join(org.as_str()).join(query_id);
+        let folder = self.local_folder(org, query_id);
         on_disk(move || match std::fs::remove_dir_all(folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(Error::unavailable("a result cannot be deleted").because(error))

@@ -40,10 +40,10 @@ pub async fn run(
     sql: String,
     now: DateTime<Utc>,
 ) -> Result<Vec<u8>> {
-    let deadline = Instant::now() + Duration::from_secs(queries.limits.sql_seconds);
+    let deadline = Instant::now() + Duration::from_secs(queries.config.limits.sql_seconds);
     let output = Output::Page {
-        rows: queries.limits.sql_rows,
-        bytes: queries.limits.sql_result_bytes,
+        rows: queries.config.limits.sql_rows,
+        bytes: queries.config.limits.sql_result_bytes,
     };
     let entry = Entry::begin(queries, &organization.org_id, &caller, &sql, now)?;
     let reader = Reader::new(queries, &organization.org_id, &caller);

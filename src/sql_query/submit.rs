@@ -92,12 +92,12 @@ impl SqlQueries {
             .values()
             .filter(|running| running.org_id == *org)
             .count();
-        if waiting >= self.limits.sql_waiting {
+        if waiting >= self.config.limits.sql_waiting {
             return Err(Error::unavailable(
                 "too many queries of this organization are waiting; try again when some have ended",
             ));
         }
-        let life = TimeDelta::hours(self.limits.sql_result_hours.into());
+        let life = TimeDelta::hours(self.config.limits.sql_result_hours.into());
         let mut query = new_query(org, &caller, &sql, QueryStatus::Queued, now)?;
         query.result_format = Some(format.name().to_owned());
         query.idempotency_key = idempotency_key;
@@ -116,7 +116,7 @@ impl SqlQueries {
         let output = Output::File {
             folder,
             format,
-            bytes: self.limits.sql_file_bytes,
+            bytes: self.config.limits.sql_file_bytes,
         };
         let reader = Reader::new(self, org, &caller);
         let request = self.request(organization, caller, sql, now, output);
@@ -175,7 +175,7 @@ impl SqlQueries {
         mut stopped: watch::Receiver<Option<Stop>>,
     ) -> Result<()> {
         let (org, id) = (query.org_id.clone(), query.query_id.clone());
-        let limit = Duration::from_secs(self.limits.sql_async_seconds);
+        let limit = Duration::from_secs(self.config.limits.sql_async_seconds);
         let started = async || {
             self.make_folder(&org, &id).await?;
             self.directory.start_query(&id, self.clock.now()).await?;
@@ -331,7 +331,7 @@ impl SqlQueries {
             self.remove_folder(&query.org_id, &query.query_id).await?;
             self.directory.forget_result(&query.query_id).await?;
         }
-        let days = TimeDelta::days(self.keeping.query_history_days.into());
+        let days = TimeDelta::days(self.config.keeping.query_history_days.into());
         self.directory.forget_queries(now - days).await?;
         Ok(())
     }

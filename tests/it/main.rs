@@ -25,6 +25,8 @@ mod sign_in;
 mod sql_async;
 mod sql_hostile;
 mod sql_query;
+mod sql_tables;
+mod sql_values;
 mod support;
 mod tidy;
 mod write_prompt_logs;

@@ -1,7 +1,9 @@
 //! Queries that mean harm, or only do it: refused, stopped, kept among the caller's own data, and no trouble to others
 //! (the wire contract, section 2).
 
+mod isolation;
 mod resources;
+mod suite;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

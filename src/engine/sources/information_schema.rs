@@ -1,15 +1,17 @@
-//! `information_schema`: the organization's tables and their columns, with the type names of the answers.
+//! `information_schema`: the organization's tables, their formats and columns, with the type names of the answers.
 //!
 //! The engine's own would name its settings and internal types; this one holds nothing but this organization's schema.
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::Field;
 use datafusion::arrow::error::ArrowError;
 use datafusion::catalog::{MemTable, SchemaProvider, TableProvider};
 use datafusion::error::DataFusionError;
+use result_json::type_name;
 
-use super::super::encode::type_name;
+use super::Tables;
 
 const TABLES: &str = "tables";
 const COLUMNS: &str = "columns";
@@ -20,14 +22,14 @@ const SCHEMATA: &str = "schemata";
 pub(in super::super) struct InformationSchema {
     catalog: &'static str,
     schema: &'static str,
-    tables: Arc<dyn SchemaProvider>,
+    tables: Arc<Tables>,
 }
 
 impl InformationSchema {
     pub(in super::super) fn new(
         catalog: &'static str,
         schema: &'static str,
-        tables: Arc<dyn SchemaProvider>,
+        tables: Arc<Tables>,
     ) -> Self {
         Self {
             catalog,
@@ -37,18 +39,20 @@ impl InformationSchema {
     }
 
     fn tables(&self) -> Result<RecordBatch, ArrowError> {
-        let names = self.tables.table_names();
+        let (names, formats): (Vec<&str>, Vec<&str>) = self.tables.formats().unzip();
         let rows = names.len();
         batch([
             ("table_catalog", repeated(self.catalog, rows)),
             ("table_schema", repeated(self.schema, rows)),
             ("table_name", Arc::new(StringArray::from(names))),
             ("table_type", repeated("BASE TABLE", rows)),
+            ("data_source_format", Arc::new(StringArray::from(formats))),
         ])
     }
 
     async fn columns(&self) -> Result<RecordBatch, DataFusionError> {
         let (mut tables, mut names, mut types, mut positions) = (vec![], vec![], vec![], vec![]);
+        let (mut nullable, mut comments) = (vec![], vec![]);
         for table in self.tables.table_names() {
             let Some(provider) = self.tables.table(&table).await? else {
                 continue;
@@ -58,6 +62,8 @@ impl InformationSchema {
                 names.push(field.name().clone());
                 types.push(type_name(field.data_type()));
                 positions.push(position);
+                nullable.push(if field.is_nullable() { "YES" } else { "NO" });
+                comments.push(comment(field));
             }
         }
         let rows = tables.len();
@@ -67,8 +73,9 @@ impl InformationSchema {
             ("table_name", Arc::new(StringArray::from(tables))),
             ("column_name", Arc::new(StringArray::from(names))),
             ("ordinal_position", Arc::new(Int32Array::from(positions))),
-            ("is_nullable", repeated("YES", rows)),
+            ("is_nullable", Arc::new(StringArray::from(nullable))),
             ("data_type", Arc::new(StringArray::from(types))),
+            ("comment", Arc::new(StringArray::from(comments))),
         ]);
         Ok(batch?)
     }
@@ -79,6 +86,11 @@ impl InformationSchema {
             ("schema_name", repeated(self.schema, 1)),
         ])
     }
+}
+
+/// What the table's writer says of a column, where Delta keeps it.
+pub(in super::super) fn comment(field: &Field) -> Option<String> {
+    field.metadata().get("comment").cloned()
 }
 
 fn batch<const N: usize>(columns: [(&str, ArrayRef); N]) -> Result<RecordBatch, ArrowError> {

@@ -1,4 +1,4 @@
-//! A Delta table as queries see it: Delta's own provider, read-only, without its one wrong answer.
+//! A table as queries see it: its provider, read-only, without Delta's one wrong answer.
 
 use std::sync::Arc;
 
@@ -8,23 +8,22 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
-use deltalake_core::delta_datafusion::DeltaScanNext;
 
 #[derive(Debug)]
 pub(super) struct LakeTable {
-    delta: DeltaScanNext,
+    inner: Arc<dyn TableProvider>,
 }
 
 impl LakeTable {
-    pub(super) fn new(delta: DeltaScanNext) -> Self {
-        Self { delta }
+    pub(super) fn new(inner: Arc<dyn TableProvider>) -> Self {
+        Self { inner }
     }
 }
 
 #[async_trait::async_trait]
 impl TableProvider for LakeTable {
     fn schema(&self) -> SchemaRef {
-        self.delta.schema()
+        self.inner.schema()
     }
 
     fn table_type(&self) -> TableType {
@@ -35,7 +34,7 @@ impl TableProvider for LakeTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        self.delta.supports_filters_pushdown(filters)
+        self.inner.supports_filters_pushdown(filters)
     }
 
     async fn scan(
@@ -46,12 +45,12 @@ impl TableProvider for LakeTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if projection.is_none_or(|columns| !columns.is_empty()) {
-            return self.delta.scan(state, projection, filters, limit).await;
+            return self.inner.scan(state, projection, filters, limit).await;
         }
         // Where no column is read, Delta 1.1 answers from its log with a node that takes a LIMIT and forgets it. Any
         // column makes it a scan like others; the projection drops the column again.
         let rows = self
-            .delta
+            .inner
             .scan(state, Some(&vec![0]), filters, limit)
             .await?;
         Ok(Arc::new(ProjectionExec::try_new(

@@ -1,9 +1,12 @@
 //! The tables a query can name.
 
+mod declared;
 mod information_schema;
 mod lake_table;
 mod prompt_logs;
 mod server_table;
+mod stores;
+mod tables;
 
 use std::sync::Arc;
 
@@ -17,7 +20,9 @@ use super::problem::from_engine;
 use super::protocol::Request;
 use crate::lake::{Lake, prompt_log_table};
 
-pub(super) use information_schema::InformationSchema;
+pub(super) use information_schema::{InformationSchema, comment};
+pub(super) use stores::Stores;
+pub(super) use tables::Tables;
 
 /// What a table's scan takes over from a session: no filter is evaluated while a file is decoded, where its failure would
 /// look like a broken file.
@@ -31,7 +36,7 @@ pub(super) fn scan_settings() -> SessionState {
 ///
 /// # Errors
 /// `Unavailable` when it cannot be read.
-pub(super) async fn open(
+async fn open(
     lake: &Lake,
     request: &Request,
     settings: &Arc<SessionState>,
@@ -42,7 +47,7 @@ pub(super) async fn open(
     };
     let builder = table.table_provider().with_session(Arc::clone(settings));
     let provider = builder.build().await.map_err(from_engine)?;
-    let provider: Arc<dyn TableProvider> = Arc::new(lake_table::LakeTable::new(provider));
+    let provider: Arc<dyn TableProvider> = Arc::new(lake_table::LakeTable::new(Arc::new(provider)));
     if *name == prompt_log_table::name() {
         return Ok(Some(Arc::new(prompt_logs::PromptLogs::new(
             provider, request,

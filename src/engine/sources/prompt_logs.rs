@@ -14,7 +14,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::{cast, filter_record_batch};
-use datafusion::arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::{
+    DataType, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
@@ -30,7 +32,8 @@ use rules::{Caller, OrgId, decide_all, required_for_log};
 
 use super::super::protocol::Request;
 use crate::lake::prompt_log_table::{
-    CONVERSATION_ID, CREATED_AT, DAY, LOG_KEY, REQUIRED_PERMISSIONS, SERVICE_ID, USER_ID, oldest,
+    CONVERSATION_ID, CREATED_AT, DAY, LOG_KEY, REQUIRED_PERMISSIONS, SERVICE_ID, USER_ID, comment,
+    oldest,
 };
 
 /// The columns a decision needs, whatever the query selects.
@@ -55,6 +58,8 @@ const SKIPPING: [&str; 6] = [
 #[derive(Debug)]
 pub(super) struct PromptLogs {
     inner: Arc<dyn TableProvider>,
+    /// With comments.
+    schema: SchemaRef,
     reader: Arc<Reader>,
 }
 
@@ -74,8 +79,10 @@ impl PromptLogs {
             caller: request.caller.clone(),
             oldest,
         };
+        let schema = commented(&inner.schema());
         Self {
             inner,
+            schema,
             reader: Arc::new(reader),
         }
     }
@@ -84,7 +91,7 @@ impl PromptLogs {
 #[async_trait::async_trait]
 impl TableProvider for PromptLogs {
     fn schema(&self) -> SchemaRef {
-        self.inner.schema()
+        Arc::clone(&self.schema)
     }
 
     fn table_type(&self) -> TableType {
@@ -148,8 +155,21 @@ impl TableProvider for PromptLogs {
             input,
             Arc::clone(&self.reader),
             output,
-        )?))
+            Arc::new(schema.project(&wanted)?),
+        )))
     }
+}
+
+/// The schema with what is said of its columns.
+fn commented(schema: &SchemaRef) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        let mut metadata = field.metadata().clone();
+        if let Some(comment) = comment(field.name()) {
+            metadata.insert("comment".to_owned(), comment.to_owned());
+        }
+        field.as_ref().clone().with_metadata(metadata)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// A comparison of a plain column with a constant of any kind.
@@ -182,8 +202,13 @@ struct PermittedExec {
 }
 
 impl PermittedExec {
-    fn new(input: Arc<dyn ExecutionPlan>, reader: Arc<Reader>, output: Vec<usize>) -> Result<Self> {
-        let schema = Arc::new(input.schema().project(&output)?);
+    /// `schema` is that of the columns that leave.
+    fn new(
+        input: Arc<dyn ExecutionPlan>,
+        reader: Arc<Reader>,
+        output: Vec<usize>,
+        schema: SchemaRef,
+    ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
             datafusion::physical_plan::Partitioning::UnknownPartitioning(
@@ -192,12 +217,12 @@ impl PermittedExec {
             input.properties().emission_type,
             input.properties().boundedness,
         );
-        Ok(Self {
+        Self {
             input,
             reader,
             output,
             properties: Arc::new(properties),
-        })
+        }
     }
 }
 
@@ -255,6 +280,7 @@ impl ExecutionPlan for PermittedExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let (reader, output) = (Arc::clone(&self.reader), self.output.clone());
+        let schema = self.schema();
         // Logs of one conversation require the same: decisions repeat.
         let mut decided = HashMap::new();
         let rows = self.input.execute(partition, context)?.map(move |batch| {
@@ -265,10 +291,11 @@ impl ExecutionPlan for PermittedExec {
                 .iter()
                 .map(|index| Arc::clone(batch.column(*index)))
                 .collect();
-            let schema = Arc::new(batch.schema().project(&output)?);
             let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
             Ok(RecordBatch::try_new_with_options(
-                schema, columns, &options,
+                Arc::clone(&schema),
+                columns,
+                &options,
             )?)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))

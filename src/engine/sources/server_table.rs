@@ -19,21 +19,16 @@ use super::super::protocol::ServerTable;
 use super::super::worker::Server;
 
 impl ServerTable {
-    const ALL: [Self; 1] = [Self::QueryHistory];
+    pub(in super::super) const ALL: [Self; 1] = [Self::QueryHistory];
 
     /// As queries name it.
-    pub fn name(self) -> &'static str {
+    pub(in super::super) fn name(self) -> &'static str {
         match self {
             Self::QueryHistory => "query_history",
         }
     }
 
-    /// The names of all.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        Self::ALL.into_iter().map(Self::name)
-    }
-
-    pub(in super::super) fn named(name: &str) -> Option<Self> {
+    pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|table| table.name() == name)
     }
 

@@ -1,0 +1,1 @@
+WITH x AS (SELECT a, count(*) FROM t GROUP BY a HAVING count(*) > 1) SELECT * FROM x ORDER BY 1 LIMIT 2

@@ -1,0 +1,1 @@
+SELECT CASE WHEN a THEN [1, 2] ELSE {'k': 1} END::INT, INTERVAL '1 day', x'00' -- c

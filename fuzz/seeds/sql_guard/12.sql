@@ -1,0 +1,1 @@
+SELECT a:b.c[0]->>'$.d' FROM "q".`t` UNION ALL TABLE t /* /* */ */

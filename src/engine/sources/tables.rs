@@ -1,0 +1,134 @@
+//! The organization's tables by name, opened when a query names them.
+
+use std::sync::Arc;
+
+use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::error::DataFusionError;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::TableType;
+use rules::{Result, TableName};
+
+use super::super::problem::from_engine;
+use super::super::protocol::{Request, ServerTable};
+use super::super::worker::Server;
+use super::{declared, lake_table, open};
+use crate::config::{DeclaredTable, TableFormat};
+use crate::lake::Lake;
+
+/// The server's tables, the lake's, and those declared in the configuration; of one name the first.
+#[derive(Debug)]
+pub(in super::super) struct Tables {
+    lake: Lake,
+    request: Request,
+    tables: Vec<Table>,
+    server: Arc<Server>,
+    settings: Arc<SessionState>,
+    runtime: Arc<RuntimeEnv>,
+}
+
+#[derive(Debug)]
+enum Table {
+    Server(ServerTable),
+    Lake(TableName),
+    Declared(DeclaredTable),
+}
+
+impl Table {
+    fn name(&self) -> &str {
+        match self {
+            Self::Server(table) => table.name(),
+            Self::Lake(name) => name.as_str(),
+            Self::Declared(table) => table.name.as_str(),
+        }
+    }
+}
+
+impl Tables {
+    /// The tables that exist now. What they read, they read through the stores of `runtime`.
+    ///
+    /// # Errors
+    /// `Unavailable` when the lake does not answer.
+    pub(in super::super) async fn list(
+        request: &Request,
+        server: &Arc<Server>,
+        settings: &Arc<SessionState>,
+        runtime: &Arc<RuntimeEnv>,
+    ) -> Result<Self> {
+        let lake = Lake::at(&request.lake)?;
+        let names = lake.tables(&request.org_id).await?;
+        let declared = request.declared.iter();
+        let declared =
+            declared.filter(|table| !names.contains(&table.name) && table.folder.is_dir());
+        let mut tables: Vec<Table> = declared.cloned().map(Table::Declared).collect();
+        tables.extend(names.into_iter().map(Table::Lake));
+        tables.retain(|table| ServerTable::named(table.name()).is_none());
+        tables.extend(ServerTable::ALL.map(Table::Server));
+        tables.sort_by(|one, other| one.name().cmp(other.name()));
+        Ok(Self {
+            lake,
+            request: request.clone(),
+            tables,
+            server: Arc::clone(server),
+            settings: Arc::clone(settings),
+            runtime: Arc::clone(runtime),
+        })
+    }
+
+    /// Name and format of every table.
+    pub(super) fn formats(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.tables.iter().map(|table| {
+            let format = match table {
+                Table::Server(_) => "server",
+                Table::Lake(_) => TableFormat::Delta.name(),
+                Table::Declared(table) => table.format.name(),
+            };
+            (table.name(), format)
+        })
+    }
+
+    fn find(&self, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name() == name)
+    }
+
+    async fn open(&self, table: &Table) -> Result<Option<Arc<dyn TableProvider>>> {
+        match table {
+            Table::Server(table) => table.provider(&self.server).map(Some).map_err(from_engine),
+            Table::Lake(name) => open(&self.lake, &self.request, &self.settings, name).await,
+            Table::Declared(table) => {
+                let table = declared::open(table, &self.settings, &self.runtime).await?;
+                let read_only = |table| -> Arc<dyn TableProvider> {
+                    Arc::new(lake_table::LakeTable::new(table))
+                };
+                Ok(table.map(read_only))
+            }
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl SchemaProvider for Tables {
+    fn table_names(&self) -> Vec<String> {
+        self.tables
+            .iter()
+            .map(|table| table.name().to_owned())
+            .collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        let Some(table) = self.find(name) else {
+            return Ok(None);
+        };
+        self.open(table)
+            .await
+            .map_err(|error| DataFusionError::External(Box::new(error)))
+    }
+
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
+        Ok(self.table_exist(name).then_some(TableType::Base))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+}
