@@ -85,6 +85,7 @@ const PLAIN: &[&str] = &[
 ];
 
 /// Queries that are large themselves.
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn large() -> Vec<(&'static str, String)> {
     let ctes = many(13, ", ", |n| match n {
         0 => "c0 AS (SELECT 1 AS x)".to_owned(),
