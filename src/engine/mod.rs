@@ -5,15 +5,18 @@
 //! all of that then ends the child, never the server. A child serves one query at a time with a session made for that
 //! query alone. Not here: who may run a query, and for how long.
 
+mod dialect;
 mod encode;
 mod execute;
 mod functions;
+mod joins;
 mod names;
 mod plan;
 mod pool;
 mod problem;
 mod protocol;
 mod sources;
+mod spelling;
 pub mod worker;
 
 pub use pool::{Pool, PoolSettings};

@@ -22,6 +22,7 @@ mod readers;
 mod real_input;
 mod round_trip;
 mod sign_in;
+mod sql_dialect;
 mod sql_hostile;
 mod sql_query;
 mod support;

@@ -76,27 +76,27 @@ async fn texts_bytes_and_instants_are_text() {
             json!("2025-01-20T10:34:56Z"),
         ),
         (
-            "TIMESTAMP '2025-01-20 12:34:56'",
+            "CAST(\'2025-01-20 12:34:56\' AS TIMESTAMP_NTZ)",
             "TIMESTAMP_NTZ",
             json!("2025-01-20T12:34:56"),
         ),
         (
-            "TIMESTAMP '2025-01-20 12:34:56.5'",
+            "CAST(\'2025-01-20 12:34:56.5\' AS TIMESTAMP_NTZ)",
             "TIMESTAMP_NTZ",
             json!("2025-01-20T12:34:56.500"),
         ),
         (
-            "TIMESTAMP '2025-01-20 12:34:56.000005'",
+            "CAST(\'2025-01-20 12:34:56.000005\' AS TIMESTAMP_NTZ)",
             "TIMESTAMP_NTZ",
             json!("2025-01-20T12:34:56.000005"),
         ),
         (
-            "TIMESTAMP '2025-01-20 12:34:56.123456789'",
+            "CAST(\'2025-01-20 12:34:56.123456789\' AS TIMESTAMP_NTZ)",
             "TIMESTAMP_NTZ",
             json!("2025-01-20T12:34:56.123456789"),
         ),
         (
-            "TIMESTAMP '1969-12-31 23:59:59.9'",
+            "CAST(\'1969-12-31 23:59:59.9\' AS TIMESTAMP_NTZ)",
             "TIMESTAMP_NTZ",
             json!("1969-12-31T23:59:59.900"),
         ),
