@@ -7,21 +7,22 @@
 
 mod calls;
 mod lambda;
+mod lateral;
 mod operators;
 mod types;
+mod words;
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Join, JoinConstraint, JoinOperator, JsonPath, JsonPathElem, LateralView,
-    ObjectName, ObjectNamePart, Select, Statement, TableAlias, TableAliasColumnDef, TableFactor,
-    UnaryOperator, Value, VisitMut, VisitorMut,
+    Expr, Ident, JsonPath, JsonPathElem, ObjectName, ObjectNamePart, OrderByKind, Query, Select,
+    Statement, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use rules::{Error, Result};
 
-pub(super) use calls::REWRITTEN;
 pub(super) use operators::Operators;
 pub(super) use types::Types;
+pub(super) use words::REWRITTEN;
 
 /// Rewrites a statement for the engine.
 ///
@@ -52,7 +53,12 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
-        flow(lateral_views(select))
+        flow(lateral::rewrite(select))
+    }
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        order_by_all(query);
+        ControlFlow::Continue(())
     }
 }
 
@@ -143,55 +149,21 @@ fn no_path(key: &Expr) -> Error {
     ))
 }
 
-/// `FROM t LATERAL VIEW explode(list) v AS x` is `FROM t CROSS JOIN unnest(list) AS v(x)`.
-fn lateral_views(select: &mut Select) -> Result<()> {
-    for view in std::mem::take(&mut select.lateral_views) {
-        let Some(table) = select.from.last_mut() else {
-            return Err(Error::invalid("LATERAL VIEW belongs behind a FROM"));
-        };
-        table.joins.push(Join {
-            relation: unnested(view)?,
-            global: false,
-            join_operator: JoinOperator::CrossJoin(JoinConstraint::None),
-        });
+/// `ORDER BY ALL`, which the parser takes for a column of that name.
+fn order_by_all(query: &mut Query) {
+    let Some(order_by) = &mut query.order_by else {
+        return;
+    };
+    let OrderByKind::Expressions(keys) = &order_by.kind else {
+        return;
+    };
+    if let [key] = keys.as_slice()
+        && let Expr::Identifier(name) = &key.expr
+        && name.quote_style.is_none()
+        && name.value.eq_ignore_ascii_case("all")
+    {
+        order_by.kind = OrderByKind::All(key.options);
     }
-    Ok(())
-}
-
-fn unnested(view: LateralView) -> Result<TableFactor> {
-    let refused = || {
-        Error::invalid(
-            "LATERAL VIEW takes explode(list) name AS column here; write CROSS JOIN unnest(list) AS name(column), or \
-             unnest(list) in the SELECT",
-        )
-    };
-    let Expr::Function(function) = view.lateral_view else {
-        return Err(refused());
-    };
-    let mut list = calls::arguments(&function).ok_or_else(refused)?;
-    let name = view.lateral_view_name.0.first();
-    let name = name.and_then(ObjectNamePart::as_ident).cloned();
-    let is_explode = calls::name(&function).as_deref() == Some("explode");
-    let (true, false, Some(list), Some(name)) = (is_explode, view.outer, list.pop(), name) else {
-        return Err(refused());
-    };
-    let columns = view.lateral_col_alias.into_iter();
-    let columns = columns.map(|name| TableAliasColumnDef {
-        name,
-        data_type: None,
-    });
-    Ok(TableFactor::UNNEST {
-        alias: Some(TableAlias {
-            explicit: true,
-            name,
-            columns: columns.collect(),
-            at: None,
-        }),
-        array_exprs: vec![list],
-        with_offset: false,
-        with_offset_alias: None,
-        with_ordinality: false,
-    })
 }
 
 fn object_name(name: &str) -> ObjectName {

@@ -79,19 +79,32 @@ fn alias_query(query: &mut Query) {
         return;
     };
     let mut aliased = Aliased(Vec::new());
-    let mut columns: Vec<Expr> = Vec::new();
+    let is_wildcard = |item: &SelectItem| {
+        matches!(
+            item,
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
+        )
+    };
+    let has_wildcard = select.projection.iter().any(is_wildcard);
+    let mut columns: Vec<String> = Vec::new();
     for (number, item) in select.projection.iter_mut().enumerate() {
         let SelectItem::UnnamedExpr(expr) = item else {
             continue;
         };
-        let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-        if is_column && !columns.contains(expr) {
-            columns.push(expr.clone());
-            continue;
-        }
+        let column = match &*expr {
+            Expr::Identifier(name) => Some(name),
+            Expr::CompoundIdentifier(names) => names.last(),
+            _ => None,
+        };
         let alias = Ident::with_quote('"', format!("column {number}"));
-        if !is_column {
-            aliased.0.push((expr.clone(), alias.clone()));
+        match column.map(|name| name.value.to_ascii_lowercase()) {
+            // Columns have names of their own, the first time; a wildcard may be it.
+            Some(name) if !has_wildcard && !columns.contains(&name) => {
+                columns.push(name);
+                continue;
+            }
+            Some(_) => {}
+            None => aliased.0.push((expr.clone(), alias.clone())),
         }
         let expr = expr.clone();
         *item = SelectItem::ExprWithAlias { expr, alias };

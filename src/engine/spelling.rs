@@ -100,7 +100,11 @@ impl Insensitive {
             return Ok(Some(table));
         }
         let columns = schema.fields().iter().zip(names).map(|(field, folded)| {
-            Expr::Column(Column::new(Some(name), field.name())).alias(folded)
+            let column = Expr::Column(Column::new(Some(name), field.name()));
+            match *field.name() == folded {
+                true => column,
+                false => column.alias(folded),
+            }
         });
         let columns: Vec<Expr> = columns.collect();
         let plan = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?
@@ -142,5 +146,27 @@ impl SchemaProvider for Insensitive {
 
     fn table_exist(&self, name: &str) -> bool {
         self.name(name).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::{DataType, Field};
+
+    use super::*;
+
+    #[test]
+    fn twins_keep_their_names_and_others_come_back() {
+        let fields = ["Tag", "tag", "userId", "plain"];
+        let fields = fields.map(|name| Field::new(name, DataType::Utf8, true));
+        let mut spelling = Spelling::default();
+        let folded = spelling.read(&Schema::new(fields.to_vec()));
+        assert_eq!(folded, ["Tag", "tag", "userid", "plain"]);
+        assert_eq!(
+            spelling.twins,
+            BTreeSet::from(["Tag".to_owned(), "tag".to_owned()])
+        );
+        assert_eq!(spelling.of("userid"), "userId");
+        assert_eq!(spelling.of("other"), "other");
     }
 }

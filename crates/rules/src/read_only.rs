@@ -116,6 +116,7 @@ fn parse_here(sql: &str, names: Names) -> Result<Parsed> {
         .map_err(|error| syntax_error(sql, error.into()))?;
     check_is_one(&tokens)?;
     check_first_word(&tokens)?;
+    write_div_as_sign(&mut tokens);
     nesting::check(&tokens)?;
     if let Names::Folded { exact } = names {
         fold(&mut tokens, exact);
@@ -143,6 +144,39 @@ fn parse_here(sql: &str, names: Names) -> Result<Parsed> {
             kind: kind(&tree)?,
             tree,
         }),
+    }
+}
+
+/// `a div b` as `a // b`: the dialect knows this operator by its sign only. Where what follows can be no operand, `div` is
+/// a name.
+fn write_div_as_sign(tokens: &mut [TokenWithSpan]) {
+    let mut is_operand = false;
+    for at in 0..tokens.len() {
+        match &tokens[at].token {
+            Token::Whitespace(_) => {}
+            Token::Word(word) if word.keyword == Keyword::DIV && is_operand => {
+                if begins_operand(&tokens[at + 1..]) {
+                    tokens[at].token = Token::DuckIntDiv;
+                    is_operand = false;
+                }
+            }
+            Token::Word(word) => is_operand = word.keyword != Keyword::SELECT,
+            Token::RParen | Token::RBracket | Token::Number(..) | Token::SingleQuotedString(_) => {
+                is_operand = true
+            }
+            _ => is_operand = false,
+        }
+    }
+}
+
+fn begins_operand(tokens: &[TokenWithSpan]) -> bool {
+    let mut tokens = tokens.iter().map(|token| &token.token);
+    match tokens.find(|token| !matches!(token, Token::Whitespace(_))) {
+        Some(Token::Word(word)) => matches!(word.keyword, Keyword::NoKeyword | Keyword::CAST),
+        Some(Token::LParen | Token::Minus | Token::Number(..) | Token::SingleQuotedString(_)) => {
+            true
+        }
+        _ => false,
     }
 }
 

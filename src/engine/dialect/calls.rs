@@ -2,129 +2,14 @@
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, DataType, DateTimeField, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Interval,
-    NullTreatment, ObjectNamePart, OrderByExpr, OrderByOptions, TimezoneInfo, Value,
+    BinaryOperator, CaseWhen, CastKind, DataType, DateTimeField, ExactNumberInfo, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
+    Interval, NullTreatment, ObjectNamePart, OrderByExpr, OrderByOptions, TimezoneInfo, Value,
 };
 use rules::{Error, Result};
 
+use super::words::INSTEAD;
 use super::{number, object_name, take, text};
-
-/// What is rewritten here and has no function of its own: name, usage, description.
-pub(in super::super) const REWRITTEN: &[(&str, &str, &str)] = &[
-    (
-        "count_if",
-        "count_if(condition)",
-        "How often the condition is true.",
-    ),
-    (
-        "dateadd",
-        "dateadd(unit, count, instant)",
-        "The instant that many units later; date_add and timestampadd with three arguments are the same.",
-    ),
-    (
-        "datediff",
-        "datediff(unit, start, end)",
-        "The whole units between two instants; datediff(end, start) counts days.",
-    ),
-    ("day", "day(instant)", "The day of the month."),
-    ("dayofmonth", "dayofmonth(instant)", "The day of the month."),
-    (
-        "dayofweek",
-        "dayofweek(instant)",
-        "The day of the week, Sunday being 1.",
-    ),
-    ("dayofyear", "dayofyear(instant)", "The day of the year."),
-    (
-        "explode",
-        "explode(list)",
-        "A row for each element; unnest is the same.",
-    ),
-    (
-        "explode_outer",
-        "explode_outer(list)",
-        "The same, with a row for a list that is empty or NULL.",
-    ),
-    (
-        "filter",
-        "filter(list, x -> condition)",
-        "The elements for which the condition is true.",
-    ),
-    (
-        "from_unixtime",
-        "from_unixtime(seconds, pattern)",
-        "The instant of a Unix time as text, by default as yyyy-MM-dd HH:mm:ss.",
-    ),
-    (
-        "isnotnull",
-        "isnotnull(value)",
-        "Whether the value is not NULL.",
-    ),
-    ("isnull", "isnull(value)", "Whether the value is NULL."),
-    (
-        "locate",
-        "locate(part, text)",
-        "Where the text holds the part, from 1; 0 where it does not.",
-    ),
-    (
-        "max_by",
-        "max_by(value, by)",
-        "The value where the other is greatest.",
-    ),
-    (
-        "min_by",
-        "min_by(value, by)",
-        "The value where the other is least.",
-    ),
-    ("month", "month(instant)", "The month of the year."),
-    ("quarter", "quarter(instant)", "The quarter of the year."),
-    (
-        "timestampadd",
-        "timestampadd(unit, count, instant)",
-        "The instant that many units later.",
-    ),
-    (
-        "transform",
-        "transform(list, x -> value)",
-        "The list of the values made of each element.",
-    ),
-    (
-        "unnest",
-        "unnest(list)",
-        "A row for each element; also in FROM.",
-    ),
-    (
-        "weekofyear",
-        "weekofyear(instant)",
-        "The week of the year (ISO 8601).",
-    ),
-    ("year", "year(instant)", "The year."),
-];
-
-/// What to write in place of what is not there.
-const INSTEAD: &[(&str, &str)] = &[
-    ("aggregate", "unnest the list and aggregate its elements"),
-    (
-        "from_json",
-        "get_json_object(column, '$.a') or column:a::INT",
-    ),
-    ("forall", "array_any_match(list, x -> NOT …) and NOT"),
-    ("inline", "unnest(list)"),
-    (
-        "json_tuple",
-        "get_json_object(column, '$.a'), once for each field",
-    ),
-    ("parse_json", "get_json_object(column, '$.a') or column:a"),
-    ("posexplode", "unnest(list)"),
-    ("reduce", "unnest the list and aggregate its elements"),
-    ("schema_of_json", "json_object_keys(column)"),
-    ("stack", "VALUES or UNION ALL"),
-    (
-        "to_json",
-        "the value itself: answers hold lists and structs as JSON",
-    ),
-    ("variant_get", "get_json_object(column, '$.a') or column:a"),
-];
 
 /// The call in the engine's words; `None` where it has the same.
 pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
@@ -139,10 +24,33 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
     let count = arguments(function).map_or(usize::MAX, |arguments| arguments.len());
     if let Some(part) = part_of_date(&name).filter(|_| count == 1) {
         return Ok(Some(call_of(function, "date_part", |args| {
+            // A text that names a day or an instant.
+            if let Expr::Value(_) = &args[0] {
+                args[0] = cast(
+                    args[0].clone(),
+                    DataType::Timestamp(None, TimezoneInfo::None),
+                );
+            }
             args.insert(0, text(part));
         })));
     }
+    if let Some(data_type) = type_of_cast(&name).filter(|_| count == 1) {
+        return Ok(Some(cast(first(function), data_type)));
+    }
     Ok(match (name.as_str(), count) {
+        ("date_add" | "dateadd" | "date_sub" | "add_months", 2) => in_arguments(function, |args| {
+            let count = args.pop().map(|count| cast(count, DataType::Int(None)));
+            let day = args.pop().map(|day| call("date", vec![day]));
+            args.extend(day.into_iter().chain(count));
+        }),
+        ("last_day", 1) | ("next_day" | "trunc", 2) => in_arguments(function, |args| {
+            let day = call("date", vec![args.remove(0)]);
+            args.insert(0, day);
+        }),
+        ("space", 1) => in_arguments(function, |args| {
+            let count = args.pop().map(|count| cast(count, DataType::Int(None)));
+            args.extend(count);
+        }),
         ("explode", 1) => renamed(function, "unnest"),
         ("explode_outer", 1) => renamed(function, "unnest_outer"),
         ("transform", 2) => renamed(function, "array_transform"),
@@ -153,13 +61,6 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
             args.truncate(2);
         }),
         ("to_timestamp", 2) => renamed(function, "parse_timestamp"),
-        ("try_to_timestamp", 1) => Some(Expr::Cast {
-            kind: CastKind::TryCast,
-            expr: Box::new(first(function)),
-            data_type: DataType::Timestamp(None, TimezoneInfo::None),
-            array: false,
-            format: None,
-        }),
         ("to_date", 2) => {
             let instant = call_of(function, "parse_timestamp", |_| {});
             Some(call("date", vec![instant]))
@@ -268,6 +169,32 @@ fn part_of_date(name: &str) -> Option<&'static str> {
         "day" | "dayofmonth" => "day",
         "dayofweek" => "dow",
         "dayofyear" => "doy",
+        _ => return None,
+    })
+}
+
+fn cast(expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr),
+        data_type,
+        array: false,
+        format: None,
+    }
+}
+
+/// Types whose names cast as functions.
+fn type_of_cast(name: &str) -> Option<DataType> {
+    Some(match name {
+        "string" => DataType::String(None),
+        "boolean" => DataType::Boolean,
+        "tinyint" => DataType::TinyInt(None),
+        "smallint" => DataType::SmallInt(None),
+        "int" => DataType::Int(None),
+        "bigint" => DataType::BigInt(None),
+        "float" => DataType::Float(ExactNumberInfo::None),
+        "double" => DataType::Double(ExactNumberInfo::None),
+        "timestamp" => DataType::Timestamp(None, TimezoneInfo::None),
         _ => return None,
     })
 }

@@ -32,7 +32,9 @@ fn calls_take_the_engines_words() {
     check("datediff(DAY, a, b)", "timestampdiff('DAY', a, b)");
     check("datediff(a, b)", "datediff(a, b)");
     check("dateadd(MONTH, -1, a)", "(a + make_interval(0, -1))");
-    check("date_add(a, 1)", "date_add(a, 1)");
+    check("date_add(a, 1)", "date_add(date(a), CAST(1 AS INT))");
+    check("string(a)", "CAST(a AS STRING)");
+    check("a FROM t ORDER BY ALL DESC", "a FROM t ORDER BY ALL DESC");
     check(
         "max_by(a, b)",
         "first_value(a ORDER BY b DESC) FILTER (WHERE b IS NOT NULL)",
@@ -75,14 +77,28 @@ fn the_arrow_of_a_lambda_is_no_operator_of_json() {
 }
 
 #[test]
-fn a_lateral_view_is_a_join() {
+fn a_list_is_unnested_beside_its_table() {
+    let unnested = "x FROM (SELECT *, unnest(t.list) AS x FROM t) AS t WHERE x > 1";
     check(
-        "x FROM t LATERAL VIEW explode(list) v AS x WHERE x > 1",
-        "x FROM t CROSS JOIN UNNEST(list) AS v (x) WHERE x > 1",
+        "v.x FROM t LATERAL VIEW explode(t.list) v AS x WHERE v.x > 1",
+        unnested,
+    );
+    check("x FROM t, unnest(t.list) AS v(x) WHERE x > 1", unnested);
+    check(
+        "x FROM t CROSS JOIN unnest(t.list) AS v(x) WHERE x > 1",
+        unnested,
+    );
+    check(
+        "x FROM t CROSS JOIN unnest(array(1)) AS v(x)",
+        "x FROM t CROSS JOIN UNNEST(array(1)) AS v (x)",
     );
     check_refused(
         "x FROM t LATERAL VIEW posexplode(list) v AS i, x",
         "unnest(list)",
+    );
+    check_refused(
+        "x FROM t JOIN u ON true LATERAL VIEW explode(list) v AS x",
+        "one table",
     );
 }
 

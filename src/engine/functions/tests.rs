@@ -1,6 +1,11 @@
-use std::collections::BTreeSet;
+mod undocumented;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datafusion::logical_expr::Documentation;
 
 use super::*;
+use undocumented::UNDOCUMENTED;
 
 /// The page of all functions; `UPDATE_DOCS=1` writes it anew.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sql-functions.md");
@@ -79,70 +84,99 @@ fn what_tells_of_the_engine_or_its_files_is_no_function() {
     }
 }
 
-/// One function as a line of the page.
+/// One function as a line of the page; `taken` are names that lead to another one.
 fn line(
     name: &str,
     aliases: &[String],
-    documentation: Option<&datafusion::logical_expr::Documentation>,
+    documentation: Option<&Documentation>,
+    taken: &BTreeSet<&str>,
 ) -> String {
-    let usage = documentation.map_or(String::new(), |text| text.syntax_example.trim().to_owned());
-    let usage = match usage.is_empty() {
-        true => format!("{name}(…)"),
-        false => usage.split_whitespace().collect::<Vec<_>>().join(" "),
+    let own = |(usage, _): &&(&str, &str)| usage.split('(').next() == Some(name);
+    let (usage, description) = match (documentation, UNDOCUMENTED.iter().find(own)) {
+        (_, Some((usage, description))) => (*usage, *description),
+        (Some(text), None) => (text.syntax_example.as_str(), text.description.as_str()),
+        (None, None) => panic!("{name} has no documentation: describe it in undocumented.rs"),
     };
-    let description = documentation.map_or("", |text| text.description.trim());
     let mut aliases: Vec<&str> = aliases.iter().map(String::as_str).collect();
+    aliases.retain(|alias| !taken.contains(alias));
     aliases.sort_unstable();
-    row(&usage, description, &aliases)
+    row(usage, description, &aliases)
 }
 
 fn row(usage: &str, description: &str, aliases: &[&str]) -> String {
-    let first = description.split("\n\n").next().unwrap_or_default();
-    let sentence = first.split_whitespace().collect::<Vec<_>>().join(" ");
-    let sentence = sentence
-        .replace('|', "\\|")
-        .replace("DataFusion", "the engine");
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let first = description.trim().split("\n\n").next().unwrap_or_default();
+    let mut description = one_line(first).replace('|', "\\|");
+    for (inner, ours) in [
+        ("DataFusion", "the engine"),
+        ("Float64", "DOUBLE"),
+        ("Int64", "BIGINT"),
+        ("Utf8", "STRING"),
+    ] {
+        description = description.replace(inner, ours);
+    }
     let also = match aliases {
         [] => String::new(),
         names => format!(" Also: `{}`.", names.join("`, `")),
     };
-    format!("| `{}` | {}{also} |\n", usage.replace('|', "\\|"), sentence)
+    let usage = one_line(usage).replace('|', "\\|");
+    format!("| `{usage}` | {description}{also} |\n")
 }
 
 fn page() -> String {
     let functions = Functions::all();
-    let mut sections: Vec<(&str, BTreeSet<String>)> = Vec::new();
     // A later function replaces an earlier one of its name.
-    let mut scalar = std::collections::BTreeMap::new();
-    for function in &functions.scalar {
-        scalar.insert(function.name(), function);
-    }
-    let scalar = scalar.values();
-    let scalar = scalar.map(|f| line(f.name(), f.aliases(), f.documentation()));
-    sections.push(("Of one row", scalar.collect()));
+    let scalar: BTreeMap<&str, _> = functions.scalar.iter().map(|f| (f.name(), f)).collect();
+    let taken: BTreeSet<&str> = scalar.keys().copied().collect();
+    let none = BTreeSet::new();
     let aggregate = functions.aggregate.iter();
-    let aggregate = aggregate.map(|f| line(f.name(), f.aliases(), f.documentation()));
-    sections.push(("Of many rows", aggregate.collect()));
     let window = functions.window.iter();
-    let window = window.map(|f| line(f.name(), f.aliases(), f.documentation()));
-    sections.push(("Of windows", window.collect()));
-    let higher = functions.higher_order.iter();
-    let higher = higher.map(|f| line(f.name(), f.aliases(), f.documentation()));
-    sections.push(("Of functions", higher.collect()));
-    let table = functions.table.iter();
-    let table = table.map(|f| {
+    let higher_order = functions.higher_order.iter();
+    let table = functions.table.iter().map(|f| {
+        let usage = format!("{}(start, stop, step)", f.name());
         row(
-            &format!("{}(start, stop, step)", f.name()),
-            "Whole numbers or instants as a table.",
+            &usage,
+            "Whole numbers or instants as a table of one column, `value`.",
             &[],
         )
     });
-    sections.push(("In the place of a table", table.collect()));
     let rewritten = super::super::dialect::REWRITTEN.iter();
-    let rewritten = rewritten.map(|(_, usage, description)| row(usage, description, &[]));
-    sections.push(("In other words", rewritten.collect()));
-    let mut page = "# SQL functions\n\nAll functions of [SQL](sql.md) here; a test holds this page to the program. \
-                    Generated: `UPDATE_DOCS=1 cargo test --lib sql_functions`.\n"
+    let sections: [(&str, BTreeSet<String>); 6] = [
+        (
+            "Of one row",
+            scalar
+                .values()
+                .map(|f| line(f.name(), f.aliases(), f.documentation(), &taken))
+                .collect(),
+        ),
+        (
+            "Of many rows",
+            aggregate
+                .map(|f| line(f.name(), f.aliases(), f.documentation(), &none))
+                .collect(),
+        ),
+        (
+            "Of windows",
+            window
+                .map(|f| line(f.name(), f.aliases(), f.documentation(), &none))
+                .collect(),
+        ),
+        (
+            "Of functions",
+            higher_order
+                .map(|f| line(f.name(), f.aliases(), f.documentation(), &none))
+                .collect(),
+        ),
+        ("In the place of a table", table.collect()),
+        (
+            "In other words",
+            rewritten
+                .map(|(_, usage, description)| row(usage, description, &[]))
+                .collect(),
+        ),
+    ];
+    let mut page = "# SQL functions\n\nAll functions that [SQL](sql.md) has here. A test holds this page to the program; \
+                    `UPDATE_DOCS=1 cargo test --lib sql_functions` writes it anew.\n"
         .to_owned();
     for (title, lines) in sections {
         page.push_str(&format!("\n## {title}\n\n| call | |\n|---|---|\n"));

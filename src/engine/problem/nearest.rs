@@ -245,6 +245,8 @@ impl Visitor for Twins<'_> {
 
 #[cfg(test)]
 mod tests {
+    use rules::read_only;
+
     use super::*;
 
     #[test]
@@ -262,6 +264,18 @@ mod tests {
             ["user_id", "user_ids", "used"]
         );
         assert_eq!(nearest("zzz", names.into_iter()), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn only_the_exact_twin_is_meant() {
+        let twins = ["Tag".to_owned(), "tag".to_owned()];
+        let check = |sql: &str| {
+            let names = read_only::Names::Folded { exact: &twins };
+            check_twins(&read_only::parse(sql, names).unwrap().tree, &twins)
+        };
+        assert!(check("SELECT Tag, t.tag, other FROM t").is_ok());
+        let error = check("SELECT TAG FROM t").unwrap_err();
+        assert_eq!(error.message(), "column TAG is ambiguous; write Tag or tag");
     }
 
     #[test]

@@ -64,6 +64,7 @@ impl Call {
                     bytes(row).saturating_add(added)
                 })
             }
+            Makes::Less => Vec::new(),
             Makes::Series => self.series()?,
             Makes::Replaced { is_regex } => self.replaced(is_regex)?,
             Makes::Joined => {
