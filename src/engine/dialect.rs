@@ -15,8 +15,8 @@ mod words;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, JsonPath, JsonPathElem, ObjectName, ObjectNamePart, OrderByKind, Query, Select,
-    Statement, UnaryOperator, Value, VisitMut, VisitorMut,
+    Expr, Ident, JsonPath, JsonPathElem, ObjectName, ObjectNamePart, OrderByExpr, OrderByKind,
+    Query, Select, SelectItem, SetExpr, Statement, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use rules::{Error, Result};
 
@@ -53,6 +53,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        fold_exceptions(select);
         flow(lateral::rewrite(select))
     }
 
@@ -149,7 +150,8 @@ fn no_path(key: &Expr) -> Error {
     ))
 }
 
-/// `ORDER BY ALL`, which the parser takes for a column of that name.
+/// `ORDER BY ALL`, which the parser takes for a column of that name, as the places of all columns; the engine's own takes
+/// no expressions.
 fn order_by_all(query: &mut Query) {
     let Some(order_by) = &mut query.order_by else {
         return;
@@ -157,12 +159,52 @@ fn order_by_all(query: &mut Query) {
     let OrderByKind::Expressions(keys) = &order_by.kind else {
         return;
     };
-    if let [key] = keys.as_slice()
-        && let Expr::Identifier(name) = &key.expr
-        && name.quote_style.is_none()
-        && name.value.eq_ignore_ascii_case("all")
-    {
-        order_by.kind = OrderByKind::All(key.options);
+    let [OrderByExpr { expr, options, .. }] = keys.as_slice() else {
+        return;
+    };
+    let is_all =
+        |name: &Ident| name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
+    if !matches!(expr, Expr::Identifier(name) if is_all(name)) {
+        return;
+    }
+    let items = match query.body.as_ref() {
+        SetExpr::Select(select) => select.projection.as_slice(),
+        _ => &[],
+    };
+    let is_wildcard = |item: &SelectItem| {
+        matches!(
+            item,
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
+        )
+    };
+    if items.is_empty() || items.iter().any(is_wildcard) {
+        order_by.kind = OrderByKind::All(*options);
+        return;
+    }
+    let places = (1..=items.len()).map(|place| OrderByExpr {
+        expr: number(&place.to_string()),
+        options: *options,
+        with_fill: None,
+    });
+    order_by.kind = OrderByKind::Expressions(places.collect());
+}
+
+/// The engine looks for the columns of `* EXCEPT (…)` as they are written; bare ones mean no case.
+fn fold_exceptions(select: &mut Select) {
+    for item in &mut select.projection {
+        let (SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options)) = item
+        else {
+            continue;
+        };
+        let Some(except) = &mut options.opt_except else {
+            continue;
+        };
+        let others = except.additional_elements.iter_mut();
+        for name in std::iter::once(&mut except.first_element).chain(others) {
+            if name.quote_style.is_none() {
+                name.value.make_ascii_lowercase();
+            }
+        }
     }
 }
 

@@ -34,7 +34,14 @@ fn calls_take_the_engines_words() {
     check("dateadd(MONTH, -1, a)", "(a + make_interval(0, -1))");
     check("date_add(a, 1)", "date_add(date(a), CAST(1 AS INT))");
     check("string(a)", "CAST(a AS STRING)");
-    check("a FROM t ORDER BY ALL DESC", "a FROM t ORDER BY ALL DESC");
+    check(
+        "a, f(b) FROM t ORDER BY ALL DESC",
+        "a, f(b) FROM t ORDER BY 1 DESC, 2 DESC",
+    );
+    check(
+        "* EXCEPT (aB) FROM t ORDER BY ALL",
+        "* EXCEPT (ab) FROM t ORDER BY ALL",
+    );
     check(
         "max_by(a, b)",
         "first_value(a ORDER BY b DESC) FILTER (WHERE b IS NOT NULL)",

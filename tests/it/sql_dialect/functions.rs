@@ -112,7 +112,7 @@ async fn dates_are_counted_and_written_as_in_a_lakehouse() {
         ),
         (
             "SELECT timestampdiff(FORTNIGHT, now(), now())",
-            &["FORTNIGHT", "DAY"],
+            &["fortnight", "DAY"],
         ),
     ])
     .await;
