@@ -5,6 +5,7 @@
 //! tables, no file formats, no table factories, no tables by URL.
 
 use std::collections::HashMap;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
@@ -12,6 +13,7 @@ use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
     SchemaProvider, TableProvider,
 };
+use datafusion::common::format::{ExplainFormat, ExplainStatementOptions};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
@@ -25,8 +27,8 @@ use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{LogicalPlan, TableType};
 use datafusion::prelude::SessionConfig;
-use datafusion::sql::parser::Statement as EngineStatement;
-use datafusion::sql::sqlparser::ast::Statement as Sql;
+use datafusion::sql::parser::{ExplainStatement, Statement as EngineStatement};
+use datafusion::sql::sqlparser::ast::{AnalyzeFormatKind, DescribeAlias, Statement as Sql};
 use rules::read_only::{self, Names, Statement};
 use rules::{Error, Result, TableName};
 
@@ -114,7 +116,7 @@ pub(super) async fn plan(base: &Base, request: &Request) -> Result<Planned> {
     dialect::rewrite(&mut tree)?;
     names::alias(&mut tree);
     let plan = state
-        .statement_to_plan(EngineStatement::Statement(Box::new(tree)))
+        .statement_to_plan(for_engine(tree)?)
         .await
         .map_err(|error| {
             let scope = problem::Scope {
@@ -167,6 +169,38 @@ async fn folded(
             Ok(tree)
         }
     }
+}
+
+/// The statement as the engine's planner takes it, which reads the formats of `EXPLAIN` from a form of its own.
+fn for_engine(tree: Sql) -> Result<EngineStatement> {
+    let Sql::Explain {
+        describe_alias: DescribeAlias::Explain,
+        analyze,
+        verbose,
+        statement,
+        format,
+        ..
+    } = tree
+    else {
+        return Ok(EngineStatement::Statement(Box::new(tree)));
+    };
+    let format = format.map(|format| match format {
+        AnalyzeFormatKind::Keyword(format) | AnalyzeFormatKind::Assignment(format) => {
+            ExplainFormat::from_str(&format.to_string())
+        }
+    });
+    let options = ExplainStatementOptions {
+        analyze,
+        verbose,
+        format: format.transpose().map_err(from_engine)?,
+        analyze_level: None,
+        analyze_categories: None,
+        show_statistics: None,
+    };
+    Ok(EngineStatement::Explain(ExplainStatement {
+        options,
+        statement: Box::new(EngineStatement::Statement(statement)),
+    }))
 }
 
 /// What `DESCRIBE` tells, with the names that the columns really have.

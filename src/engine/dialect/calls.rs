@@ -55,7 +55,7 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
         ("explode_outer", 1) => renamed(function, "unnest_outer"),
         ("transform", 2) => renamed(function, "array_transform"),
         ("filter", 2) => renamed(function, "array_filter"),
-        ("date_trunc", 2) => in_arguments(function, full_unit),
+        ("date_trunc", 2) => in_arguments(function, |args| full_unit(args)),
         ("regexp_replace", 3) => in_arguments(function, |args| args.push(text("g"))),
         ("percentile_approx" | "approx_percentile", 3) => in_arguments(function, |args| {
             args.truncate(2);
@@ -70,10 +70,17 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
         ("isnull", 1) => Some(Expr::IsNull(Box::new(first(function)))),
         ("isnotnull", 1) => Some(Expr::IsNotNull(Box::new(first(function)))),
         ("datediff" | "date_diff" | "timestampdiff", 3) => {
-            in_arguments(function, unit_as_text);
+            in_arguments(function, |args| unit_as_text(args));
             renamed(function, "timestampdiff")
         }
         ("dateadd" | "date_add" | "timestampadd", 3) => Some(date_add(function)?),
+        _ => aggregate(function, &name, count),
+    })
+}
+
+/// Calls of aggregate functions.
+fn aggregate(function: &mut Function, name: &str, count: usize) -> Option<Expr> {
+    match (name, count) {
         ("count_if", 1) => {
             in_arguments(function, |args| {
                 let condition = std::mem::take(args).pop();
@@ -87,7 +94,7 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
             ignore_nulls(function)
         }
         _ => None,
-    })
+    }
 }
 
 /// The function's name in lower case; `None` for one with a schema.
@@ -200,7 +207,7 @@ fn type_of_cast(name: &str) -> Option<DataType> {
 }
 
 /// Spark's short names of units.
-fn full_unit(args: &mut Vec<Expr>) {
+fn full_unit(args: &mut [Expr]) {
     let Expr::Value(value) = &args[0] else {
         return;
     };
@@ -217,7 +224,7 @@ fn full_unit(args: &mut Vec<Expr>) {
 }
 
 /// A bare `DAY` as the text of it.
-fn unit_as_text(args: &mut Vec<Expr>) {
+fn unit_as_text(args: &mut [Expr]) {
     if let Expr::Identifier(unit) = &args[0] {
         args[0] = text(&unit.value);
     }
