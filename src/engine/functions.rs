@@ -1,126 +1,133 @@
-//! The scalar functions of the dialect: the engine's own, without those that tell about the engine, and the lakehouse
-//! functions it lacks.
+//! The functions of the dialect: exactly those of [`list`], made of the engine's, of its Spark functions, of its JSON
+//! functions and of ours.
+//!
+//! Nothing appears by itself: what a new version of the engine brings is absent until its name is on the list. Absent on
+//! purpose is what tells of the engine or of the lake's files (`version`, `input_file_name`, `arrow_typeof`).
 
+mod dates;
+mod guard;
+mod json;
 mod json_path;
+mod kernel;
+mod list;
+mod numbers;
+mod pattern;
+mod texts;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, StringBuilder};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::DataType;
-use datafusion::common::cast::as_string_array;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::catalog::TableFunction;
 use datafusion::execution::SessionStateDefaults;
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
-    Volatility,
-};
+use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
+use datafusion_functions_json::udfs as json_functions;
 
-use json_path::JsonPath;
+/// All functions of a session.
+#[derive(Debug, Clone)]
+pub(super) struct Functions {
+    pub(super) scalar: Vec<Arc<ScalarUDF>>,
+    pub(super) aggregate: Vec<Arc<AggregateUDF>>,
+    pub(super) window: Vec<Arc<WindowUDF>>,
+    pub(super) table: Vec<Arc<TableFunction>>,
+    pub(super) higher_order: Vec<Arc<HigherOrderUDF>>,
+}
 
-/// Functions that show the engine or the lake's files.
-const HIDDEN: [&str; 3] = ["version", "input_file_name", "file_row_index"];
+impl Functions {
+    pub(super) fn all() -> Self {
+        let aggregate = SessionStateDefaults::default_aggregate_functions();
+        let spark = datafusion_spark::all_default_aggregate_functions();
+        let aggregate = picked(aggregate, list::ENGINE_AGGREGATE, |f| f.name())
+            .chain(picked(spark, list::SPARK_AGGREGATE, |f| f.name()))
+            .map(|function| match list::aliases(function.name()) {
+                [] => function,
+                aliases => Arc::new(function.as_ref().clone().with_aliases(aliases.to_vec())),
+            });
+        let window = SessionStateDefaults::default_window_functions();
+        let table = SessionStateDefaults::default_table_functions();
+        let higher_order = SessionStateDefaults::default_higher_order_functions();
+        Self {
+            scalar: scalar(),
+            aggregate: aggregate.collect(),
+            window: picked(window, list::WINDOW, |f| f.name()).collect(),
+            table: picked(table, list::TABLE, |f| f.name()).collect(),
+            higher_order: picked(higher_order, list::HIGHER_ORDER, |f| f.name()).collect(),
+        }
+    }
 
-/// All scalar functions a session has.
-pub(super) fn scalar() -> Vec<Arc<ScalarUDF>> {
+    /// The scalar function of that name, as calls of it find it.
+    pub(super) fn scalar(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        let mut found = self.scalar.iter().rev();
+        found.find(|f| f.name() == name).map(Arc::clone)
+    }
+
+    /// Every name a call can use, aliases and what the dialect rewrites included.
+    pub(super) fn names(&self) -> BTreeSet<String> {
+        fn names<'a>(name: &'a str, aliases: &'a [String]) -> impl Iterator<Item = String> + 'a {
+            std::iter::once(name.to_owned()).chain(aliases.iter().cloned())
+        }
+        let scalar = self
+            .scalar
+            .iter()
+            .flat_map(|f| names(f.name(), f.aliases()));
+        let aggregate = self.aggregate.iter();
+        let aggregate = aggregate.flat_map(|f| names(f.name(), f.aliases()));
+        let window = self
+            .window
+            .iter()
+            .flat_map(|f| names(f.name(), f.aliases()));
+        let table = self.table.iter().map(|f| f.name().to_owned());
+        let higher_order = self.higher_order.iter();
+        let higher_order = higher_order.flat_map(|f| names(f.name(), f.aliases()));
+        let rewritten = super::dialect::REWRITTEN.iter();
+        scalar
+            .chain(aggregate)
+            .chain(window)
+            .chain(table)
+            .chain(higher_order)
+            .chain(rewritten.map(|(name, ..)| (*name).to_owned()))
+            .collect()
+    }
+}
+
+/// Those whose names are on the list.
+fn picked<F>(functions: Vec<F>, list: &[&str], name: fn(&F) -> &str) -> impl Iterator<Item = F> {
+    let is_listed = move |function: &F| list.contains(&name(function));
+    functions.into_iter().filter(is_listed)
+}
+
+/// In the order in which later ones replace earlier ones of the same name.
+fn scalar() -> Vec<Arc<ScalarUDF>> {
     let engine = SessionStateDefaults::default_scalar_functions();
-    let engine = engine
-        .into_iter()
-        .filter(|function| !HIDDEN.contains(&function.name()));
-    engine
-        .chain([Arc::new(GetJsonObject::udf()), Arc::new(ToDay::udf())])
+    let spark = datafusion_spark::all_default_scalar_functions();
+    let json = vec![
+        json_functions::json_as_text_udf(),
+        json_functions::json_contains_udf(),
+        json_functions::json_get_array_udf(),
+        json_functions::json_get_bool_udf(),
+        json_functions::json_get_float_udf(),
+        json_functions::json_get_int_udf(),
+        json_functions::json_get_json_udf(),
+        json_functions::json_get_str_udf(),
+        json_functions::json_length_udf(),
+        json_functions::json_object_keys_udf(),
+    ];
+    let ours = [
+        dates::functions(),
+        json::functions(),
+        numbers::functions(),
+        texts::functions(),
+    ];
+    picked(engine, list::ENGINE_SCALAR, |f| f.name())
+        .chain(picked(spark, list::SPARK_SCALAR, |f| f.name()))
+        .chain(picked(json, list::JSON_SCALAR, |f| f.name()))
+        .chain(ours.into_iter().flatten().map(Arc::new))
+        .map(|function| match list::aliases(function.name()) {
+            [] => function,
+            aliases => Arc::new(function.as_ref().clone().with_aliases(aliases.to_vec())),
+        })
+        .map(guard::guarded)
         .collect()
 }
 
-/// `get_json_object(json, path)`: what lies at `$.path[0]` of a JSON text; texts bare, everything else as JSON, `null`
-/// where there is nothing, the text is no JSON or the path is none (Spark's function of that name).
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct GetJsonObject {
-    signature: Signature,
-}
-
-impl GetJsonObject {
-    fn udf() -> ScalarUDF {
-        let texts = TypeSignature::String(2);
-        ScalarUDF::from(Self {
-            signature: Signature::new(texts, Volatility::Immutable),
-        })
-    }
-}
-
-impl ScalarUDFImpl for GetJsonObject {
-    fn name(&self) -> &'static str {
-        "get_json_object"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let [json, paths] = arrays.as_slice() else {
-            return Err(DataFusionError::Execution(
-                "get_json_object takes a text and a path".to_owned(),
-            ));
-        };
-        let (json, paths) = (cast(json, &DataType::Utf8)?, cast(paths, &DataType::Utf8)?);
-        let (json, paths) = (as_string_array(&json)?, as_string_array(&paths)?);
-        let mut values = StringBuilder::new();
-        // The path is nearly always one constant.
-        let mut known: Option<(&str, Option<JsonPath>)> = None;
-        for (json, path) in json.iter().zip(paths) {
-            let (Some(json), Some(path)) = (json, path) else {
-                values.append_null();
-                continue;
-            };
-            if known.as_ref().is_none_or(|(text, _)| *text != path) {
-                known = Some((path, JsonPath::parse(path)));
-            }
-            let path = known.as_ref().and_then(|(_, path)| path.as_ref());
-            values.append_option(path.and_then(|path| path.get(json)));
-        }
-        Ok(ColumnarValue::Array(Arc::new(values.finish()) as ArrayRef))
-    }
-}
-
-/// `date(x)`: the day of an instant or of a text, as lakehouses call it.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct ToDay {
-    signature: Signature,
-}
-
-impl ToDay {
-    fn udf() -> ScalarUDF {
-        ScalarUDF::from(Self {
-            signature: Signature::any(1, Volatility::Immutable),
-        })
-    }
-}
-
-impl ScalarUDFImpl for ToDay {
-    fn name(&self) -> &'static str {
-        "date"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Date32)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match args.args.as_slice() {
-            [value] => value.cast_to(&DataType::Date32, None),
-            _ => Err(DataFusionError::Execution(
-                "date takes one value".to_owned(),
-            )),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

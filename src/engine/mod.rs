@@ -6,9 +6,11 @@
 //! query alone. Not here: who may run a query, and for how long.
 
 mod confine;
+mod dialect;
 mod execute;
 mod file;
 mod functions;
+mod joins;
 mod memory;
 mod names;
 mod plan;
@@ -18,6 +20,7 @@ mod process;
 mod protocol;
 mod queue;
 mod sources;
+mod spelling;
 mod spill;
 #[cfg(test)]
 mod walls;

@@ -3,9 +3,14 @@
 //! A query's own fault is told as the engine says it; what concerns storage or the engine itself goes to the log, for it
 //! may name paths.
 
+mod nearest;
+mod types;
+
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use rules::Error;
+
+pub(super) use nearest::{Scope, check_twins, of_planning};
 
 pub(super) fn from_engine(error: DataFusionError) -> Error {
     let told = told(error.find_root());
@@ -106,5 +111,5 @@ fn tidy(text: &str) -> String {
     while let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {
         text = rest;
     }
-    text.trim_end_matches('.').to_owned()
+    types::named(text.trim_end_matches('.'))
 }

@@ -116,7 +116,7 @@ async fn acme(folder: &TempDir, lake: &Lake) -> SessionState {
     };
     let base = Base::new(&settings).unwrap();
     let request = request(lake.url().clone());
-    session(&base, &Server::silent(), &request).await.unwrap()
+    session(&base, &Server::silent(), &request).await.unwrap().0
 }
 
 fn request(lake: Url) -> Request {

@@ -266,3 +266,117 @@ fn row(query: &SqlQuery) -> serde_json::Value {
         "peak_memory_bytes": query.peak_memory_bytes,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use chrono::TimeDelta;
+    use rules::{ClusterName, Role, RoleName};
+
+    use super::*;
+    use crate::directory::Organization;
+
+    fn user(name: &str) -> Caller {
+        let role = RoleName::parse("Any").unwrap();
+        Caller {
+            org_id: OrgId::parse("acme").unwrap(),
+            user_id: UserId::parse(name).unwrap(),
+            role: Role {
+                name: role,
+                grants: Vec::new(),
+            },
+            temporary_grants: Vec::new(),
+        }
+    }
+
+    fn acme(org: &OrgId) -> Organization {
+        Organization {
+            org_id: org.clone(),
+            name: "Acme".to_owned(),
+            cluster: ClusterName::parse("default").unwrap(),
+            created_at: DateTime::UNIX_EPOCH,
+            retention_days: None,
+        }
+    }
+
+    /// The rows of all pages, and how many there are.
+    async fn all(reader: &Reader) -> (Vec<serde_json::Value>, usize) {
+        let (mut rows, mut pages, mut after) = (Vec::new(), 0, None);
+        loop {
+            let page = reader.rows(ServerTable::QueryHistory, after).await.unwrap();
+            assert!(page.json.len() < 2 * PAGE_BYTES);
+            let lines = page.json.lines();
+            rows.extend(lines.map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()));
+            pages += 1;
+            after = page.next;
+            if after.is_none() {
+                return (rows, pages);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_hold_every_query_once_and_those_of_others_only_where_they_may_be_seen() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let directory = Directory::open(&folder.path().join("directory.db"))
+            .await
+            .unwrap();
+        let org = OrgId::parse("acme").unwrap();
+        let start = DateTime::UNIX_EPOCH;
+        directory
+            .create_organization(&acme(&org))
+            .await
+            .unwrap();
+        let query = |caller: &Caller, number: i64, sql: &str| {
+            // Many of one instant: the id orders them.
+            let at = start + TimeDelta::seconds(number / 700);
+            new_query(&org, caller, sql, QueryStatus::Succeeded, at).unwrap()
+        };
+        let (ann, bob) = (user("ann"), user("bob"));
+        let mut queries: Vec<SqlQuery> = (0..1203).map(|n| query(&ann, n, "SELECT 1")).collect();
+        let long = "x".repeat(100_000);
+        queries.extend((0..50).map(|n| query(&bob, n, &long)));
+        directory.record_queries(&queries).await.unwrap();
+        let history = History::start(directory.clone());
+        let own = |caller: &Caller| Some((caller.org_id.clone(), caller.user_id.clone()));
+        for (user, count, pages) in [(None, 1253, 5), (own(&ann), 1203, 3), (own(&bob), 50, 3)] {
+            let reader = Reader {
+                directory: directory.clone(),
+                history: history.clone(),
+                org_id: org.clone(),
+                user,
+            };
+            let (rows, taken) = all(&reader).await;
+            let ids: HashSet<String> = rows.iter().map(|row| row["query_id"].to_string()).collect();
+            assert_eq!((rows.len(), ids.len()), (count, count));
+            assert!(taken >= pages, "{taken}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_recorded_is_stored_when_flushed() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let directory = Directory::open(&folder.path().join("directory.db"))
+            .await
+            .unwrap();
+        let org = OrgId::parse("acme").unwrap();
+        let now = DateTime::UNIX_EPOCH;
+        directory
+            .create_organization(&acme(&org))
+            .await
+            .unwrap();
+        let history = History::start(directory.clone());
+        for _ in 0..2500 {
+            history.record(
+                new_query(&org, &user("ann"), "SELECT 1", QueryStatus::Failed, now).unwrap(),
+            );
+        }
+        history.flush().await;
+        let stored = directory
+            .sql_queries(&org, None, None, 10_000)
+            .await
+            .unwrap();
+        assert_eq!(stored.len(), 2500);
+    }
+}

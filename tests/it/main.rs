@@ -23,6 +23,7 @@ mod real_input;
 mod round_trip;
 mod sign_in;
 mod sql_async;
+mod sql_dialect;
 mod sql_hostile;
 mod sql_query;
 mod sql_tables;

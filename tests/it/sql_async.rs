@@ -339,34 +339,3 @@ async fn every_query_is_in_the_history() {
     let tables = server.rows(&token, ORG, "SHOW TABLES").await;
     assert!(tables.to_string().contains("query_history"), "{tables}");
 }
-
-#[tokio::test]
-async fn a_history_of_many_pages_is_read_whole() {
-    let server = Server::start(acme);
-    let token = server.token(ORG, SUPER_ADMINISTRATOR);
-    let many = (0..1203).map(|n| {
-        let sql = format!("SELECT {n}");
-        let (server, token) = (&server, &token);
-        async move { server.rows(token, ORG, &sql).await }
-    });
-    use futures::StreamExt;
-    futures::stream::iter(many)
-        .buffer_unordered(16)
-        .collect::<Vec<_>>()
-        .await;
-    let sql =
-        "SELECT count(*), count(DISTINCT sql_query), count(DISTINCT query_id) FROM query_history";
-    assert_eq!(
-        server.rows(&token, ORG, sql).await,
-        json!([[1203, 1203, 1203]])
-    );
-    assert_eq!(
-        server
-            .rows(&token, ORG, "SELECT sql_query FROM query_history LIMIT 1")
-            .await
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
-}

@@ -242,7 +242,7 @@ async fn no_query_tells_of_a_prompt_log_its_caller_may_not_read() {
         ("SELECT log_key FROM prompt_logs ORDER BY log_key DESC LIMIT 1".to_owned(), json!([["open"]])),
         // An expression that fails on a row tells that the row is there, so it must never meet it.
         (format!("SELECT count(*) FROM prompt_logs WHERE {fails} = 1"), json!([[1]])),
-        (format!("SELECT sum({fails}) FROM prompt_logs"), json!([[1]])),
+        (format!("SELECT sum({fails}) FROM prompt_logs"), json!([[1.0]])),
         (format!("SELECT log_key FROM prompt_logs ORDER BY {fails}, log_key LIMIT 1"), json!([["open"]])),
         ("SELECT count(*) FROM prompt_logs a JOIN prompt_logs b ON a.log_key = b.log_key AND \
             CASE WHEN b.service_id = 'secret' THEN 1/0 ELSE 1 END = 1".to_owned(), json!([[1]])),

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::support::{ADMINISTRATOR, Answer, Data, SUPER_ADMINISTRATOR, Server, log};
 
-const ORG: &str = "acme";
+pub(crate) const ORG: &str = "acme";
 
 /// Two users, three conversations and two visits, whose shapes are those of the contract's section 6.
-fn acme(data: &Data) {
+pub(crate) fn acme(data: &Data) {
     data.org(ORG);
     let conversation = |id: &str, user: &str, at: &str, finished: bool| {
         let interactions = json!([{"score": id.len(), "tags": ["a", null]}]);
@@ -31,7 +31,7 @@ fn acme(data: &Data) {
 }
 
 /// The columns of an answer as `name TYPE`, `name TYPE*` where numbers are written as text.
-fn columns(answer: &Answer) -> Vec<String> {
+pub(crate) fn columns(answer: &Answer) -> Vec<String> {
     let answer = answer.json();
     let columns = answer["columns"].as_array().unwrap().iter();
     columns

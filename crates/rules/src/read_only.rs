@@ -6,6 +6,7 @@
 //! Not here: which tables and scalar functions exist, and every limit on what a query may cost.
 
 mod nesting;
+mod place;
 mod words;
 
 use crate::{Error, Result};
@@ -18,6 +19,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use std::ops::ControlFlow;
+
+pub use place::excerpt;
 
 /// What kind of statement runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +58,23 @@ const FIRST_WORDS: [Keyword; 9] = [
 /// The pages are only touched when they are needed.
 const STACK_BYTES: usize = 16 << 20;
 
-/// The most characters of the parser's own words that a message repeats; they quote the text.
-const DETAIL_CHARS_MAX: usize = 200;
+/// What an allowed text says.
+#[derive(Debug)]
+pub struct Parsed {
+    pub kind: Statement,
+    /// The tree that was judged, for a planner to run: nobody parses the text a second time in another way.
+    pub tree: SqlStatement,
+}
+
+/// How names are read.
+#[derive(Debug, Clone, Copy)]
+pub enum Names<'a> {
+    /// As they are written.
+    Written,
+    /// Without regard to ASCII case, as a lakehouse does: quoted names in lower case, for planners fold the others by
+    /// themselves. A name spelled exactly like one of these stays as it is, quoted.
+    Folded { exact: &'a [String] },
+}
 
 /// Says what kind of statement `sql` is, if it is exactly one read-only statement.
 ///
@@ -67,11 +85,19 @@ const DETAIL_CHARS_MAX: usize = 200;
 /// nesting beyond the limits, or a syntax error with its line and column. [`crate::Kind::Unavailable`] when the system
 /// has no thread to parse on.
 pub fn inspect(sql: &str) -> Result<Statement> {
+    parse(sql, Names::Written).map(|parsed| parsed.kind)
+}
+
+/// The tree of `sql`, if it is exactly one read-only statement.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn parse(sql: &str, names: Names) -> Result<Parsed> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("read-only".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, || inspect_here(sql));
+            .spawn_scoped(scope, || parse_here(sql, names));
         match thread {
             Ok(thread) => thread
                 .join()
@@ -83,16 +109,22 @@ pub fn inspect(sql: &str) -> Result<Statement> {
     })
 }
 
-fn inspect_here(sql: &str) -> Result<Statement> {
+fn parse_here(sql: &str, names: Names) -> Result<Parsed> {
     let dialect = GenericDialect {};
-    let tokens = Tokenizer::new(&dialect, sql)
+    let mut tokens = Tokenizer::new(&dialect, sql)
         .tokenize_with_location()
-        .map_err(|error| syntax_error(error.into()))?;
+        .map_err(|error| syntax_error(sql, error.into()))?;
     check_is_one(&tokens)?;
     check_first_word(&tokens)?;
+    write_div_as_sign(&mut tokens);
     nesting::check(&tokens)?;
+    if let Names::Folded { exact } = names {
+        fold(&mut tokens, exact);
+    }
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
-    let statements = parser.parse_statements().map_err(syntax_error)?;
+    let mut statements = parser
+        .parse_statements()
+        .map_err(|error| syntax_error(sql, error))?;
     // The parser stops at a stray END and ignores what follows.
     let rest = parser.peek_token_ref();
     if rest.token != Token::EOF {
@@ -101,14 +133,88 @@ fn inspect_here(sql: &str) -> Result<Statement> {
             rest.span.start
         )));
     }
-    let [statement] = statements.as_slice() else {
+    let (Some(tree), true) = (statements.pop(), statements.is_empty()) else {
         return Err(Error::invalid(
             "one statement at a time: send the others on their own",
         ));
     };
-    match statement.visit(&mut ReadOnly) {
+    match tree.visit(&mut ReadOnly) {
         ControlFlow::Break(refused) => Err(*refused),
-        ControlFlow::Continue(()) => kind(statement),
+        ControlFlow::Continue(()) => Ok(Parsed {
+            kind: kind(&tree)?,
+            tree,
+        }),
+    }
+}
+
+/// `a div b` as `a // b`: the dialect knows this operator by its sign only. Where what follows can be no operand, `div` is
+/// a name.
+fn write_div_as_sign(tokens: &mut [TokenWithSpan]) {
+    let mut is_operand = false;
+    for at in 0..tokens.len() {
+        match &tokens[at].token {
+            Token::Whitespace(_) => {}
+            Token::Word(word) if word.keyword == Keyword::DIV && is_operand => {
+                if begins_operand(&tokens[at + 1..]) {
+                    tokens[at].token = Token::DuckIntDiv;
+                    is_operand = false;
+                }
+            }
+            Token::Word(word) => is_operand = word.keyword != Keyword::SELECT,
+            Token::RParen | Token::RBracket | Token::Number(..) | Token::SingleQuotedString(_) => {
+                is_operand = true
+            }
+            _ => is_operand = false,
+        }
+    }
+}
+
+fn begins_operand(tokens: &[TokenWithSpan]) -> bool {
+    let mut tokens = tokens.iter().map(|token| &token.token);
+    match tokens.find(|token| !matches!(token, Token::Whitespace(_))) {
+        Some(Token::Word(word)) => matches!(word.keyword, Keyword::NoKeyword | Keyword::CAST),
+        Some(Token::LParen | Token::Minus | Token::Number(..) | Token::SingleQuotedString(_)) => {
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Folds the names among the tokens; the keys of a path into JSON (`a:b.c[0].d`) are no names.
+fn fold(tokens: &mut [TokenWithSpan], exact: &[String]) {
+    /// Where in such a path the token at hand stands.
+    #[derive(PartialEq)]
+    enum Path {
+        Outside,
+        Key,
+        AfterKey,
+    }
+    let mut path = Path::Outside;
+    for token in tokens {
+        path = match &mut token.token {
+            Token::Whitespace(_) => continue,
+            Token::Colon => Path::Key,
+            Token::Word(_) if path == Path::Key => Path::AfterKey,
+            Token::Period if path == Path::AfterKey => Path::Key,
+            Token::LBracket
+            | Token::RBracket
+            | Token::Number(..)
+            | Token::SingleQuotedString(_)
+                if path != Path::Outside =>
+            {
+                Path::AfterKey
+            }
+            Token::Word(word) if exact.contains(&word.value) => {
+                word.quote_style = Some('"');
+                word.keyword = Keyword::NoKeyword;
+                Path::Outside
+            }
+            Token::Word(word) if word.quote_style.is_some() => {
+                word.value.make_ascii_lowercase();
+                Path::Outside
+            }
+            _ => Path::Outside,
+        };
     }
 }
 
@@ -149,20 +255,15 @@ fn check_first_word(tokens: &[TokenWithSpan]) -> Result<()> {
     }
 }
 
-fn syntax_error(error: ParserError) -> Error {
-    let detail = match error {
-        ParserError::TokenizerError(detail) | ParserError::ParserError(detail) => detail,
-        ParserError::RecursionLimitExceeded => {
-            return Error::invalid("the query nests too deeply: use fewer levels");
+fn syntax_error(sql: &str, error: ParserError) -> Error {
+    match error {
+        ParserError::TokenizerError(detail) | ParserError::ParserError(detail) => {
+            Error::invalid(place::pointed(sql, &detail))
         }
-    };
-    let shown: String = detail.chars().take(DETAIL_CHARS_MAX).collect();
-    let cut = if shown.len() < detail.len() {
-        "…"
-    } else {
-        ""
-    };
-    Error::invalid(format!("the query has a syntax error: {shown}{cut}"))
+        ParserError::RecursionLimitExceeded => {
+            Error::invalid("the query nests too deeply: use fewer levels")
+        }
+    }
 }
 
 /// The kind of a statement at the top, default deny.

@@ -1,0 +1,216 @@
+//! What people write against a lakehouse, in words that the engine knows.
+//!
+//! The tree that `rules::read_only` judged is rewritten in place: calls become other calls (`count_if`, `datediff` with a
+//! unit), operators become calls (`a:b.c`, `RLIKE`), `LATERAL VIEW explode` becomes a join. Nothing here adds a statement,
+//! a table or a clause that could write. What cannot be had is refused with what to write instead.
+//! Operators that depend on types are planned in [`operators`], names of types in [`types`].
+
+mod calls;
+mod lambda;
+mod lateral;
+mod operators;
+mod types;
+mod words;
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, JsonPath, JsonPathElem, ObjectName, ObjectNamePart, OrderByExpr, OrderByKind,
+    Query, Select, SelectItem, SetExpr, Statement, UnaryOperator, Value, VisitMut, VisitorMut,
+};
+use rules::{Error, Result};
+
+pub(super) use operators::Operators;
+pub(super) use types::Types;
+pub(super) use words::REWRITTEN;
+
+/// Rewrites a statement for the engine.
+///
+/// # Errors
+/// `Invalid` for what the engine has no words for, with what to write instead.
+pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
+    match statement.visit(&mut Rewriter) {
+        ControlFlow::Break(error) => Err(*error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Rewriter;
+
+impl VisitorMut for Rewriter {
+    type Break = Box<Error>;
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        // Before what is inside is visited: the arrow of a lambda looks like the operator of JSON.
+        flow(match expr {
+            Expr::Function(function) => lambda::rewrite(function),
+            _ => Ok(()),
+        })
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        flow(self.expression(expr))
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        fold_exceptions(select);
+        flow(lateral::rewrite(select))
+    }
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        order_by_all(query);
+        ControlFlow::Continue(())
+    }
+}
+
+fn flow(result: Result<()>) -> ControlFlow<Box<Error>> {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(Box::new(error)),
+    }
+}
+
+impl Rewriter {
+    fn expression(&self, expr: &mut Expr) -> Result<()> {
+        let rewritten = match expr {
+            Expr::Function(function) => calls::rewrite(function)?,
+            Expr::JsonAccess { value, path } => {
+                let path = text(&json_path(path)?);
+                Some(calls::call("get_json_object", vec![take(value), path]))
+            }
+            Expr::RLike {
+                negated,
+                expr,
+                pattern,
+                ..
+            } => {
+                let like = calls::call("regexp_like", vec![take(expr), take(pattern)]);
+                Some(match negated {
+                    true => Expr::UnaryOp {
+                        op: UnaryOperator::Not,
+                        expr: Box::new(like),
+                    },
+                    false => like,
+                })
+            }
+            Expr::Interval(interval) => calls::interval(interval)?,
+            _ => None,
+        };
+        if let Some(rewritten) = rewritten {
+            *expr = rewritten;
+        }
+        Ok(())
+    }
+}
+
+/// Takes a part out of a tree that is about to be replaced.
+fn take(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, Expr::Value(Value::Null.with_empty_span()))
+}
+
+fn text(text: &str) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.to_owned()).with_empty_span())
+}
+
+fn number(number: &str) -> Expr {
+    Expr::Value(Value::Number(number.to_owned(), false).with_empty_span())
+}
+
+/// `a.b[0].c` as the path of `get_json_object`.
+fn json_path(path: &JsonPath) -> Result<String> {
+    let mut text = "$".to_owned();
+    for step in &path.path {
+        match step {
+            JsonPathElem::Dot { key, .. } => text.push_str(&json_key(key)?),
+            JsonPathElem::Bracket { key } | JsonPathElem::ColonBracket { key } => match key {
+                Expr::Value(value) => match &value.value {
+                    Value::Number(index, _) => text.push_str(&format!("[{index}]")),
+                    Value::SingleQuotedString(key) => text.push_str(&json_key(key)?),
+                    _ => return Err(no_path(key)),
+                },
+                Expr::Wildcard(_) => text.push_str("[*]"),
+                _ => return Err(no_path(key)),
+            },
+        }
+    }
+    Ok(text)
+}
+
+fn json_key(key: &str) -> Result<String> {
+    match key.contains("']") {
+        true => Err(Error::invalid("a key of a JSON path cannot hold ']")),
+        false => Ok(format!("['{key}']")),
+    }
+}
+
+fn no_path(key: &Expr) -> Error {
+    Error::invalid(format!(
+        "a path into JSON is made of names, [0], ['a name'] and [*], not of [{key}]; get_json_object(column, path) takes \
+         any text for a path"
+    ))
+}
+
+/// `ORDER BY ALL`, which the parser takes for a column of that name, as the places of all columns; the engine's own takes
+/// no expressions.
+fn order_by_all(query: &mut Query) {
+    let Some(order_by) = &mut query.order_by else {
+        return;
+    };
+    let OrderByKind::Expressions(keys) = &order_by.kind else {
+        return;
+    };
+    let [OrderByExpr { expr, options, .. }] = keys.as_slice() else {
+        return;
+    };
+    let is_all =
+        |name: &Ident| name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
+    if !matches!(expr, Expr::Identifier(name) if is_all(name)) {
+        return;
+    }
+    let items = match query.body.as_ref() {
+        SetExpr::Select(select) => select.projection.as_slice(),
+        _ => &[],
+    };
+    let is_wildcard = |item: &SelectItem| {
+        matches!(
+            item,
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
+        )
+    };
+    if items.is_empty() || items.iter().any(is_wildcard) {
+        order_by.kind = OrderByKind::All(*options);
+        return;
+    }
+    let places = (1..=items.len()).map(|place| OrderByExpr {
+        expr: number(&place.to_string()),
+        options: *options,
+        with_fill: None,
+    });
+    order_by.kind = OrderByKind::Expressions(places.collect());
+}
+
+/// The engine looks for the columns of `* EXCEPT (…)` as they are written; bare ones mean no case.
+fn fold_exceptions(select: &mut Select) {
+    for item in &mut select.projection {
+        let (SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options)) = item
+        else {
+            continue;
+        };
+        let Some(except) = &mut options.opt_except else {
+            continue;
+        };
+        let others = except.additional_elements.iter_mut();
+        for name in std::iter::once(&mut except.first_element).chain(others) {
+            if name.quote_style.is_none() {
+                name.value.make_ascii_lowercase();
+            }
+        }
+    }
+}
+
+fn object_name(name: &str) -> ObjectName {
+    ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))])
+}
+
+#[cfg(test)]
+mod tests;

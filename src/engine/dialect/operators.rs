@@ -1,0 +1,207 @@
+//! Operators whose meaning depends on the types beside them, and the accesses into values.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use datafusion::common::utils::list_ndims;
+use datafusion::common::{Column, DFSchema, TableReference};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::planner::{
+    ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr,
+};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF, cast, lit, when};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use super::super::functions::Functions;
+
+/// Asked before the engine's own planners, for what a lakehouse does in another way, and for what must go through the
+/// session's guarded functions.
+#[derive(Debug)]
+pub(in super::super) struct Operators {
+    functions: Functions,
+}
+
+impl Operators {
+    pub(in super::super) fn new(functions: Functions) -> Self {
+        Self { functions }
+    }
+
+    fn function(&self, name: &str) -> Result<Arc<ScalarUDF>> {
+        let missing = || DataFusionError::Internal(format!("the session lacks {name}"));
+        self.functions.scalar(name).ok_or_else(missing)
+    }
+
+    fn call(&self, name: &str, args: Vec<Expr>) -> Result<Expr> {
+        Ok(self.function(name)?.call(args))
+    }
+
+    fn planned<T>(&self, name: &str, args: Vec<Expr>) -> Result<PlannerResult<T>> {
+        Ok(PlannerResult::Planned(self.call(name, args)?))
+    }
+
+    /// `a || b`: of texts `concat`, of lists theirs.
+    fn joined(&self, left: Expr, right: Expr, schema: &DFSchema) -> Result<Expr> {
+        let [left_lists, right_lists] = [&left, &right].map(|side| side.get_type(schema));
+        let (left_lists, right_lists) = (list_ndims(&left_lists?), list_ndims(&right_lists?));
+        let name = match left_lists.cmp(&right_lists) {
+            _ if left_lists + right_lists == 0 => "concat",
+            std::cmp::Ordering::Equal => "array_concat",
+            std::cmp::Ordering::Greater => "array_append",
+            std::cmp::Ordering::Less => "array_prepend",
+        };
+        self.call(name, vec![left, right])
+    }
+
+    /// Lists count from 0, and from -1 backwards.
+    fn element(&self, list: Expr, index: Expr, schema: &DFSchema) -> Result<Expr> {
+        let from_one = match &index {
+            Expr::Literal(value, _) => match value.cast_to(&DataType::Int64) {
+                Ok(value) => match i64::try_from(value) {
+                    Ok(index) if index >= 0 => lit(index + 1),
+                    Ok(index) => lit(index),
+                    Err(_) => index,
+                },
+                Err(_) => index,
+            },
+            _ => {
+                let index = index.cast_to(&DataType::Int64, schema)?;
+                let counted = index.clone() + lit(1_i64);
+                when(index.clone().gt_eq(lit(0_i64)), counted).otherwise(index)?
+            }
+        };
+        self.call("array_element", vec![list, from_one])
+    }
+}
+
+impl ExprPlanner for Operators {
+    fn plan_binary_op(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let RawBinaryExpr { op, left, right } = expr;
+        match op {
+            // As text: the parts of JSON are texts here, to be cast.
+            BinaryOperator::Arrow => self.planned("json_get_json", vec![left, right]),
+            BinaryOperator::LongArrow => self.planned("json_as_text", vec![left, right]),
+            BinaryOperator::Question => self.planned("json_contains", vec![left, right]),
+            BinaryOperator::StringConcat => {
+                Ok(PlannerResult::Planned(self.joined(left, right, schema)?))
+            }
+            BinaryOperator::Divide if divides_as_double(&left, &right, schema)? => {
+                let args = [left, right].map(|side| cast(side, DataType::Float64));
+                self.planned("divide", args.to_vec())
+            }
+            BinaryOperator::MyIntegerDivide | BinaryOperator::DuckIntegerDivide => {
+                let [left, right] = [left, right].map(|side| cast(side, DataType::Int64));
+                Ok(PlannerResult::Planned(left / right))
+            }
+            op => Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),
+        }
+    }
+
+    fn plan_field_access(
+        &self,
+        access: RawFieldAccessExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        let RawFieldAccessExpr { expr, field_access } = access;
+        let data_type = expr.get_type(schema)?;
+        match field_access {
+            GetFieldAccess::ListIndex { key } if list_ndims(&data_type) > 0 => {
+                Ok(PlannerResult::Planned(self.element(expr, *key, schema)?))
+            }
+            GetFieldAccess::NamedStructField { name } => {
+                let name = match name.try_as_str() {
+                    Some(Some(name)) => lit(spelled(&data_type, name)),
+                    _ => lit(name),
+                };
+                self.planned("get_field", vec![expr, name])
+            }
+            field_access => Ok(PlannerResult::Original(RawFieldAccessExpr {
+                expr,
+                field_access,
+            })),
+        }
+    }
+
+    fn plan_array_literal(
+        &self,
+        exprs: Vec<Expr>,
+        _: &DFSchema,
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        self.planned("make_array", exprs)
+    }
+
+    fn plan_make_map(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        if !args.len().is_multiple_of(2) {
+            return Err(DataFusionError::Plan(
+                "a map takes a value for each key: map(key, value, …)".to_owned(),
+            ));
+        }
+        let (keys, values): (Vec<_>, Vec<_>) = args
+            .chunks(2)
+            .map(|pair| (pair[0].clone(), pair[1].clone()))
+            .unzip();
+        let keys = self.call("make_array", keys)?;
+        let values = self.call("make_array", values)?;
+        self.planned("map", vec![keys, values])
+    }
+
+    fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        self.planned("date_part", args)
+    }
+
+    fn plan_substring(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        self.planned("substring", args)
+    }
+
+    fn plan_overlay(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        self.planned("overlay", args)
+    }
+
+    fn plan_compound_identifier(
+        &self,
+        field: &Field,
+        qualifier: Option<&TableReference>,
+        nested_names: &[String],
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        let mut expr = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+        let mut data_type = field.data_type().clone();
+        for name in nested_names {
+            let name = spelled(&data_type, name);
+            data_type = match child(&data_type, &name) {
+                Some(field) => field.data_type().clone(),
+                None => DataType::Null,
+            };
+            expr = self.call("get_field", vec![expr, lit(name)])?;
+        }
+        Ok(PlannerResult::Planned(expr))
+    }
+}
+
+/// Whether both sides are numbers other than decimals, or texts of them beside a number.
+fn divides_as_double(left: &Expr, right: &Expr, schema: &DFSchema) -> Result<bool> {
+    let (left, right) = (left.get_type(schema)?, right.get_type(schema)?);
+    let is_double = |side: &DataType| side.is_integer() || side.is_floating();
+    let may_be = |side: &DataType| is_double(side) || side.is_string() || side.is_null();
+    Ok((is_double(&left) && may_be(&right)) || (is_double(&right) && may_be(&left)))
+}
+
+fn fields(data_type: &DataType) -> Option<&Fields> {
+    match data_type {
+        DataType::Struct(fields) => Some(fields),
+        _ => None,
+    }
+}
+
+fn child<'a>(data_type: &'a DataType, name: &str) -> Option<&'a FieldRef> {
+    fields(data_type)?.iter().find(|field| field.name() == name)
+}
+
+/// The name of a struct's field in the struct's own spelling.
+fn spelled(data_type: &DataType, name: &str) -> String {
+    let alike = |field: &&FieldRef| field.name().eq_ignore_ascii_case(name);
+    let field = child(data_type, name).or_else(|| fields(data_type)?.iter().find(alike));
+    field.map_or(name, |field| field.name()).to_owned()
+}

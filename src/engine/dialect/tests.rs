@@ -1,0 +1,118 @@
+use rules::read_only::{self, Names};
+
+use super::*;
+
+fn rewritten(sql: &str) -> Result<String> {
+    let mut tree = read_only::parse(sql, Names::Written)?.tree;
+    rewrite(&mut tree)?;
+    Ok(tree.to_string())
+}
+
+#[track_caller]
+fn check(sql: &str, expected: &str) {
+    assert_eq!(
+        rewritten(&format!("SELECT {sql}")).unwrap(),
+        format!("SELECT {expected}")
+    );
+}
+
+#[track_caller]
+fn check_refused(sql: &str, instead: &str) {
+    let error = rewritten(&format!("SELECT {sql}")).unwrap_err();
+    assert!(error.message().contains(instead), "{sql}: {error}");
+}
+
+#[test]
+fn calls_take_the_engines_words() {
+    check(
+        "count_if(a > 1) OVER (ORDER BY b)",
+        "count(CASE WHEN a > 1 THEN 1 END) OVER (ORDER BY b)",
+    );
+    check("YEAR(created_at)", "date_part('year', created_at)");
+    check("datediff(DAY, a, b)", "timestampdiff('DAY', a, b)");
+    check("datediff(a, b)", "datediff(a, b)");
+    check("dateadd(MONTH, -1, a)", "(a + make_interval(0, -1))");
+    check("date_add(a, 1)", "date_add(date(a), CAST(1 AS INT))");
+    check("string(a)", "CAST(a AS STRING)");
+    check(
+        "a, f(b) FROM t ORDER BY ALL DESC",
+        "a, f(b) FROM t ORDER BY 1 DESC, 2 DESC",
+    );
+    check(
+        "* EXCEPT (aB) FROM t ORDER BY ALL",
+        "* EXCEPT (ab) FROM t ORDER BY ALL",
+    );
+    check(
+        "max_by(a, b)",
+        "first_value(a ORDER BY b DESC) FILTER (WHERE b IS NOT NULL)",
+    );
+    check("first(a, true)", "first(a) IGNORE NULLS");
+    check(
+        "regexp_replace(a, 'b', 'c')",
+        "regexp_replace(a, 'b', 'c', 'g')",
+    );
+    check("to_date(a, 'yyyy')", "date(parse_timestamp(a, 'yyyy'))");
+    check("a NOT RLIKE 'x'", "NOT regexp_like(a, 'x')");
+    check("INTERVAL 7 DAY", "INTERVAL 7 DAY");
+    check("a - INTERVAL b DAY", "a - make_interval(0, 0, 0, b)");
+}
+
+#[test]
+fn the_colon_is_a_path_into_json() {
+    check(
+        "a:b.c[0].d::INT",
+        "get_json_object(a, '$[''b''][''c''][0][''d'']')::INT",
+    );
+    check("a:['b c'][*]", "get_json_object(a, '$[''b c''][*]')");
+}
+
+#[test]
+fn the_arrow_of_a_lambda_is_no_operator_of_json() {
+    let sql = "SELECT transform(a, x -> x + 1), filter(a, x -> x IS NOT NULL AND x > 2), b -> 'c'";
+    let mut tree = read_only::parse(sql, Names::Written).unwrap().tree;
+    rewrite(&mut tree).unwrap();
+    let shown = tree.to_string();
+    assert!(shown.contains("array_transform(a, x -> x + 1)"), "{shown}");
+    assert!(
+        shown.contains("array_filter(a, x -> x IS NOT NULL AND x > 2)"),
+        "{shown}"
+    );
+    assert!(
+        format!("{tree:?}").matches("LambdaFunction").count() >= 2,
+        "{tree:?}"
+    );
+}
+
+#[test]
+fn a_list_is_unnested_beside_its_table() {
+    let unnested = "x FROM (SELECT *, unnest(t.list) AS x FROM t) AS t WHERE x > 1";
+    check(
+        "v.x FROM t LATERAL VIEW explode(t.list) v AS x WHERE v.x > 1",
+        unnested,
+    );
+    check("x FROM t, unnest(t.list) AS v(x) WHERE x > 1", unnested);
+    check(
+        "x FROM t CROSS JOIN unnest(t.list) AS v(x) WHERE x > 1",
+        unnested,
+    );
+    check(
+        "x FROM t CROSS JOIN unnest(array(1)) AS v(x)",
+        "x FROM t CROSS JOIN UNNEST(array(1)) AS v (x)",
+    );
+    check_refused(
+        "x FROM t LATERAL VIEW posexplode(list) v AS i, x",
+        "unnest(list)",
+    );
+    check_refused(
+        "x FROM t JOIN u ON true LATERAL VIEW explode(list) v AS x",
+        "one table",
+    );
+}
+
+#[test]
+fn what_cannot_be_had_names_what_to_write_instead() {
+    check_refused("from_json(a, 'b INT').b", "get_json_object");
+    check_refused("posexplode(a)", "unnest");
+    check_refused("dateadd(FORTNIGHT, 1, a)", "DAY");
+    check_refused("INTERVAL '1-2' YEAR TO MONTH", "sum");
+}
