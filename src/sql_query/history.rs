@@ -324,10 +324,7 @@ mod tests {
             .unwrap();
         let org = OrgId::parse("acme").unwrap();
         let start = DateTime::UNIX_EPOCH;
-        directory
-            .create_organization(&acme(&org))
-            .await
-            .unwrap();
+        directory.create_organization(&acme(&org)).await.unwrap();
         let query = |caller: &Caller, number: i64, sql: &str| {
             // Many of one instant: the id orders them.
             let at = start + TimeDelta::seconds(number / 700);
@@ -362,10 +359,7 @@ mod tests {
             .unwrap();
         let org = OrgId::parse("acme").unwrap();
         let now = DateTime::UNIX_EPOCH;
-        directory
-            .create_organization(&acme(&org))
-            .await
-            .unwrap();
+        directory.create_organization(&acme(&org)).await.unwrap();
         let history = History::start(directory.clone());
         for _ in 0..2500 {
             history.record(
