@@ -148,6 +148,13 @@ impl Condition {
         }
     }
 
+    fn values_mut(&mut self) -> &mut [String] {
+        match self {
+            Self::Equals { value } | Self::NotEquals { value } => std::slice::from_mut(value),
+            Self::In { values } => values,
+        }
+    }
+
     fn validate(&self, name: &str, attribute: &str) -> Result<()> {
         if attribute.is_empty() {
             return Err(Error::invalid(format!(
@@ -169,6 +176,24 @@ impl Condition {
             }
         }
         Ok(())
+    }
+}
+
+impl Role {
+    /// The same role for users of this organization alone: `{self_org_id}` is its id. Roles of two organizations are to be
+    /// compared like this, for the stand-in means another organization in each.
+    #[must_use]
+    pub fn within(&self, org_id: &OrgId) -> Self {
+        let mut role = self.clone();
+        for grant in &mut role.grants {
+            let conditions = grant.conditions.values_mut();
+            for value in conditions.flat_map(Condition::values_mut) {
+                if value == SELF_ORG_ID {
+                    org_id.as_str().clone_into(value);
+                }
+            }
+        }
+        role
     }
 }
 

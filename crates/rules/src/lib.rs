@@ -9,8 +9,10 @@
 //! engine).
 
 pub mod cover;
+pub mod credentials;
 pub mod decide;
 pub mod default_roles;
+pub mod duration;
 pub mod error;
 pub mod grants;
 pub mod ids;
@@ -22,11 +24,13 @@ pub mod read_only;
 mod testing;
 
 pub use cover::{covers, is_greater};
+pub use credentials::{Credentials, Headers};
 pub use decide::{Decision, Denial, decide, decide_all};
 pub use default_roles::{
     DEFAULT_ADMINISTRATOR_ROLE, DEFAULT_AMIGO_ADMINISTRATOR_ROLE, DEFAULT_SUPER_ADMINISTRATOR_ROLE,
     DEFAULT_USER_ROLE, DefaultRole, default_roles,
 };
+pub use duration::parse_duration;
 pub use error::{Error, Kind, Result, Violation};
 pub use grants::{Action, Caller, Condition, Grant, RequiredPermission, Role};
 pub use ids::{ClusterName, OrgId, RoleName, TableName, UserId};

@@ -99,6 +99,26 @@ fn greater_is_strict_and_needs_comparable_roles() {
     );
 }
 
+#[test]
+fn a_role_of_another_organization_covers_what_names_this_one_only() {
+    let [acme, globex] = ["acme", "globex"].map(|id| crate::OrgId::parse(id).unwrap());
+    let of_own = |name: &str| Grant::allow(name).when("org_id", equals("{self_org_id}"));
+    let administrator = role_of(&[of_own("Role:*")]).within(&acme);
+    for (grant, covers_it) in [
+        (of_own("*"), false),
+        (Grant::allow("*").when("org_id", equals("globex")), false),
+        (Grant::allow("*").when("org_id", equals("acme")), true),
+        (
+            Grant::allow("*").when("org_id", one_of(&["{self_org_id}", "acme"])),
+            true,
+        ),
+        (Grant::allow("*"), true),
+    ] {
+        let foreign = role_of(std::slice::from_ref(&grant)).within(&globex);
+        assert_eq!(covers(&foreign, &administrator), covers_it, "{grant:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -130,6 +150,14 @@ proptest! {
         a in testing::grant(), b in testing::grant(), c in testing::grant(),
     ) {
         prop_assert!(!(implies(&a, &b) && implies(&b, &c)) || implies(&a, &c));
+    }
+
+    #[test]
+    fn a_role_within_an_organization_decides_as_before_for_its_users(
+        caller in testing::caller(), required in testing::required(),
+    ) {
+        let within = Caller { role: caller.role.within(&caller.org_id), ..caller.clone() };
+        prop_assert_eq!(decide(&within, &required).is_allowed(), decide(&caller, &required).is_allowed());
     }
 
     #[test]
