@@ -22,11 +22,6 @@ mod tests;
 
 pub use tables::{DeclaredTable, Organizations, TableFormat};
 
-const KIB: usize = 1024;
-const MIB: usize = 1024 * KIB;
-/// Of memory and disk, which are counted in `u64` whatever the machine.
-const GIB: u64 = 1024 * 1024 * 1024;
-
 /// Days that prompt logs may be kept.
 pub const RETENTION_DAYS: RangeInclusive<u32> = 1..=36_500;
 
@@ -66,7 +61,7 @@ macro_rules! section {
         }
 
         impl $name {
-            fn rows() -> Vec<Row> {
+            pub(in crate::config) fn rows() -> Vec<Row> {
                 vec![$(Row {
                     path: concat!($prefix, stringify!($field)),
                     allowed: None$(.or(Some(range_text(&$range))))?,
@@ -74,13 +69,17 @@ macro_rules! section {
                 },)*]
             }
 
-            fn check_ranges(&self) -> Result<()> {
+            pub(in crate::config) fn check_ranges(&self) -> Result<()> {
                 $($(check_range(concat!($prefix, stringify!($field)), &self.$field, &$range)?;)?)*
                 Ok(())
             }
         }
     };
 }
+
+// Behind the macro that it uses.
+mod limits;
+pub use limits::Limits;
 
 section! {
     /// Where and how the server listens.
@@ -101,58 +100,6 @@ section! {
             "Form of a log line: text for people, json for machines.";
         level: String = "info".to_owned(),
             "Least severe level that is logged, or a list of them by module, such as info,amigo_admin=debug.";
-    }
-}
-
-section! {
-    /// How much one request, one caller or one query may take.
-    Limits in "limits." {
-        rate_limits: bool = true,
-            "Whether requests are counted against the limits per minute; false only for load tests on loopback.";
-        signin_per_minute: u32 = 5, (1..=1_000_000),
-            "Sign-ins with an API key, per minute and key.";
-        prompt_logs_per_minute: u32 = 20, (1..=1_000_000),
-            "Downloads of prompt logs, per minute and user.";
-        sql_per_minute: u32 = 6, (1..=1_000_000),
-            "SQL queries, per minute and user.";
-        request_body_bytes: usize = 2 * MIB, (KIB..=1024 * MIB),
-            "Bytes of a JSON request body.";
-        write_body_bytes: u64 = 128 * MIB as u64, (KIB as u64..=GIB),
-            "Bytes of one request that writes prompt logs, as they come over the wire.";
-        write_inflated_bytes: u64 = 256 * MIB as u64, (KIB as u64..=4 * GIB),
-            "Bytes of one request that writes prompt logs, decompressed.";
-        write_ratio: u32 = 200, (1..=10_000),
-            "How many times larger a request that writes prompt logs may become when it is decompressed.";
-        write_memory_bytes: u64 = 512 * MIB as u64, (64 * MIB as u64..=1024 * GIB),
-            "Bytes of text that all requests that write prompt logs may hold together; more are asked to come later.";
-        archive_logs: usize = 1000, (1..=100_000),
-            "Prompt logs in one downloaded archive.";
-        download_idle_seconds: u64 = 60, (1..=3600),
-            "Seconds a client may read nothing of a download before it is cut off.";
-        storage_seconds: u64 = 30, (1..=3600),
-            "Seconds one read of storage may take; what it was to read then counts as unreadable.";
-        sql_rows: usize = 1000, (1..=1_000_000),
-            "Rows in the answer to one synchronous query.";
-        sql_seconds: u64 = 30, (1..=86_400),
-            "Seconds one synchronous query may take, waiting included.";
-        sql_workers: usize = 0, (0..=1024),
-            "Queries that run at the same time; 0 means one for each core, at least 2. An organization that has none running may begin one more, up to twice as many in all.";
-        sql_async_workers: usize = 0, (0..=1024),
-            "Asynchronous queries that run at the same time, beside the others; 0 means one for each two cores.";
-        sql_waiting: usize = 100, (1..=100_000),
-            "Queries of one organization that may wait for their turn, and asynchronous ones that may be unfinished; more are asked to come later.";
-        sql_async_seconds: u64 = 3600, (1..=604_800),
-            "Seconds one asynchronous query may run.";
-        sql_file_bytes: u64 = 10 * GIB, (KIB as u64..=1024 * 1024 * GIB),
-            "Bytes of the result file of one asynchronous query.";
-        sql_result_hours: u32 = 24, (1..=720),
-            "Hours the result of an asynchronous query can be fetched, counted from its submission; then it is deleted.";
-        sql_memory_bytes: u64 = 2 * GIB, (GIB / 4..=1024 * GIB),
-            "Address space of one query worker, in bytes.";
-        sql_result_bytes: usize = 32 * MIB, (KIB..=1024 * MIB),
-            "Bytes of JSON in the answer to one synchronous query.";
-        sql_spill_bytes: u64 = 2 * GIB, (0..=1024 * GIB),
-            "Bytes one query may write to temporary files when its memory is full; 0 means none.";
     }
 }
 

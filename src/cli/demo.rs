@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use demo_data::DemoData;
 use rules::{
     ClusterName, DEFAULT_ADMINISTRATOR_ROLE, DEFAULT_AMIGO_ADMINISTRATOR_ROLE,
@@ -35,7 +35,7 @@ const USERS: [(&str, &str); 4] = [
 ];
 /// May download prompt logs and query.
 const TRIES_WITH: &str = "amigo-administrator";
-const KEY_DAYS: u32 = 90;
+const KEY_DAYS: i64 = 90;
 
 /// Make a data directory with an organization, users, a key and believable data, then serve it
 #[derive(Debug, clap::Args)]
@@ -197,7 +197,7 @@ async fn new_key(directory: &Directory, context: &Context) -> Result<Credentials
     let org = OrgId::parse(ORGANIZATION)?;
     let role = RoleName::parse(DEFAULT_SUPER_ADMINISTRATOR_ROLE)?;
     let key = identity
-        .create_api_key(&org, &role, KEY_DAYS, Some("demo"), None)
+        .create_api_key(&org, &role, TimeDelta::days(KEY_DAYS), Some("demo"), None)
         .await?;
     let conversation_id = String::new();
     Ok(Credentials {

@@ -10,10 +10,13 @@ mod client;
 mod demo;
 mod grant;
 mod keeping;
+mod maintenance;
 mod org;
 mod progress;
 mod prompt_logs;
+mod role;
 mod serve;
+mod signing_key;
 mod sql;
 mod table;
 mod token;
@@ -61,11 +64,14 @@ enum Command {
     Org(org::Args),
     User(user::Args),
     ApiKey(api_key::Args),
+    Role(role::Args),
     Grant(grant::Args),
     Token(token::Args),
     PromptLogs(prompt_logs::Args),
     Table(table::Args),
     Sql(sql::Args),
+    SigningKey(signing_key::Args),
+    Maintenance(maintenance::Args),
     #[command(hide = true)]
     QueryWorker(worker::Settings),
 }
@@ -138,11 +144,14 @@ fn run(command: Command, config: Option<PathBuf>, data: Option<PathBuf>, json: b
             Command::Org(args) => org::run(args, &context).await,
             Command::User(args) => user::run(args, &context).await,
             Command::ApiKey(args) => api_key::run(args, &context).await,
+            Command::Role(args) => role::run(args, &context).await,
             Command::Grant(args) => grant::run(args, &context).await,
             Command::Token(args) => token::run(args, &context).await,
             Command::PromptLogs(args) => prompt_logs::run(args, &context).await,
             Command::Table(args) => table::run(args, &context).await,
             Command::Sql(args) => sql::run(args, &context).await,
+            Command::SigningKey(args) => signing_key::run(args, &context).await,
+            Command::Maintenance(args) => maintenance::run(args, &context).await,
             Command::QueryWorker(_) => {
                 unreachable!("the worker runs without a runtime of this kind")
             }

@@ -1,4 +1,4 @@
-//! `amigo-admin user`: makes and lists the users of an organization.
+//! `amigo-admin user`: makes, lists and deletes the users of an organization.
 
 use clap::Subcommand;
 use rules::{Error, OrgId, Result, RoleName, UserId};
@@ -11,7 +11,7 @@ use crate::directory::{NewUser, User};
 const ROLE_HELP: &str = "The user's role: DefaultUserRole, DefaultAdministratorRole, \
     DefaultAmigoAdministratorRole, DefaultSuperAdministratorRole or another one of the organization";
 
-/// Make and list the users of an organization
+/// Make, list and delete the users of an organization
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -27,6 +27,15 @@ enum Command {
         /// The organization
         #[arg(value_name = "ORG", value_parser = OrgId::parse)]
         org_id: OrgId,
+    },
+    /// Delete a user; their tokens end at once
+    Delete {
+        /// The organization
+        #[arg(value_name = "ORG", value_parser = OrgId::parse)]
+        org_id: OrgId,
+        /// The user
+        #[arg(value_name = "USER_ID", value_parser = UserId::parse)]
+        user_id: UserId,
     },
 }
 
@@ -51,11 +60,18 @@ struct Create {
     last_name: Option<String>,
 }
 
-/// Runs `user create` or `user list`.
+/// Runs `user`.
 pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
     match args.command {
         Command::Create(create) => create.run(context).await,
         Command::List { org_id } => list(&org_id, context).await,
+        Command::Delete { org_id, user_id } => {
+            let directory = open_directory(context).await?;
+            directory.delete_user(&org_id, &user_id).await?;
+            let deleted = json!({"deleted_user_id": user_id});
+            context.print(|| user_id.to_string(), deleted);
+            Ok(())
+        }
     }
 }
 
@@ -75,17 +91,10 @@ impl Create {
         let NewUser {
             org_id, user_id, ..
         } = &new;
-        let made = User {
-            org_id: org_id.clone(),
-            user_id: user_id.clone(),
-            role: new.role.clone(),
-            email: new.email.clone(),
-            first_name: new.first_name.clone(),
-            last_name: new.last_name.clone(),
-            created_at: now,
-            updated_at: now,
-        };
-        context.print(|| user_id.to_string(), as_json(&made));
+        let users = directory.users(org_id).await?;
+        let made = users.iter().find(|user| user.user_id == *user_id);
+        let made = made.ok_or_else(|| Error::internal("the new user is not there"))?;
+        context.print(|| user_id.to_string(), as_json(made));
         eprintln!(
             "created user {user_id} of organization {org_id}; next: amigo-admin token {org_id} {user_id}, \
              or amigo-admin api-key create {org_id}"

@@ -23,7 +23,7 @@ pub struct NewApiKey {
     pub role: RoleName,
     pub expires_at: DateTime<Utc>,
     /// None: an operator, on the command line.
-    pub creator: Option<UserId>,
+    pub creator: Option<(OrgId, UserId)>,
 }
 
 /// A stored key.
@@ -40,7 +40,8 @@ pub struct ApiKey {
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
-    pub creator: Option<UserId>,
+    pub creator: Option<(OrgId, UserId)>,
+    pub role_id: String,
 }
 
 impl Directory {
@@ -70,7 +71,7 @@ impl Directory {
         }
         sqlx::query(
             "INSERT INTO api_keys (id, org_id, key_id, secret_hash, name, role_id, created_at, updated_at, expires_at,
-             creator_user_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9)",
+             creator_org_id, creator_user_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)",
         )
         .bind(object_id(now)?)
         .bind(org_id.as_str())
@@ -80,7 +81,8 @@ impl Directory {
         .bind(role_id)
         .bind(now.timestamp_millis())
         .bind(new.expires_at.timestamp_millis())
-        .bind(new.creator.as_ref().map(UserId::as_str))
+        .bind(new.creator.as_ref().map(|(org, _)| org.as_str()))
+        .bind(new.creator.as_ref().map(|(_, user)| user.as_str()))
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
@@ -89,36 +91,75 @@ impl Directory {
 
     /// A key by its public half, expired or not.
     pub async fn api_key(&self, org_id: &OrgId, key_id: &str) -> Result<Option<ApiKey>> {
-        let row = sqlx::query(
-            "SELECT id, secret_hash, api_keys.name, roles.name AS role, permission_grants, api_keys.created_at,
-             api_keys.updated_at, expires_at, creator_user_id
-             FROM api_keys JOIN roles USING (org_id, role_id) WHERE org_id = ? AND key_id = ?",
+        let mut keys = self.find_api_keys(org_id, Some(key_id)).await?;
+        Ok(keys.pop())
+    }
+
+    /// All keys of an organization, the oldest first; expired ones too.
+    pub async fn api_keys(&self, org_id: &OrgId) -> Result<Vec<ApiKey>> {
+        self.find_api_keys(org_id, None).await
+    }
+
+    async fn find_api_keys(&self, org_id: &OrgId, key_id: Option<&str>) -> Result<Vec<ApiKey>> {
+        let rows = sqlx::query(
+            "SELECT id, key_id, secret_hash, api_keys.name, role_id, roles.name AS role, permission_grants,
+             api_keys.created_at, api_keys.updated_at, expires_at, creator_org_id, creator_user_id
+             FROM api_keys JOIN roles USING (org_id, role_id)
+             WHERE org_id = ?1 AND (?2 IS NULL OR key_id = ?2) ORDER BY api_keys.created_at, id",
         )
         .bind(org_id.as_str())
         .bind(key_id)
-        .fetch_optional(&self.pool)
+        .fetch_all(&self.pool)
         .await
         .map_err(failed)?;
-        row.map(|row| api_key(org_id, key_id, &row)).transpose()
+        rows.iter().map(|row| api_key(org_id, row)).collect()
+    }
+
+    /// Deletes a key: it signs nobody in any more, and the tokens that were signed in with it end.
+    ///
+    /// # Errors
+    /// `NotFound` when the organization has no such key.
+    pub async fn delete_api_key(&self, org_id: &OrgId, key_id: &str) -> Result<()> {
+        let deleted = sqlx::query("DELETE FROM api_keys WHERE org_id = ? AND key_id = ?")
+            .bind(org_id.as_str())
+            .bind(key_id)
+            .execute(&self.pool)
+            .await
+            .map_err(failed)?;
+        if deleted.rows_affected() == 0 {
+            return Err(Error::not_found(format!(
+                "organization {org_id} has no API key of this id"
+            )));
+        }
+        Ok(())
     }
 }
 
-fn api_key(org_id: &OrgId, key_id: &str, row: &SqliteRow) -> Result<ApiKey> {
+fn api_key(org_id: &OrgId, row: &SqliteRow) -> Result<ApiKey> {
     let role: String = column(row, "role")?;
     let grants: String = column(row, "permission_grants")?;
     let creator: Option<String> = column(row, "creator_user_id")?;
-    let creator = creator.as_deref().map(UserId::parse).transpose();
+    let creator_org: Option<String> = column(row, "creator_org_id")?;
+    let creator = creator.map(|user| {
+        let org = creator_org
+            .as_deref()
+            .map_or(Ok(org_id.clone()), OrgId::parse);
+        Ok::<_, Error>((org?, UserId::parse(&user)?))
+    });
     Ok(ApiKey {
         id: column(row, "id")?,
         org_id: org_id.clone(),
-        key_id: key_id.to_owned(),
+        key_id: column(row, "key_id")?,
         secret_hash: column(row, "secret_hash")?,
         name: column(row, "name")?,
         role: roles::role(&role, &grants)?,
         created_at: instant(column(row, "created_at")?)?,
         updated_at: instant(column(row, "updated_at")?)?,
         expires_at: instant(column(row, "expires_at")?)?,
-        creator: creator.map_err(|error| damaged("an API key", error))?,
+        creator: creator
+            .transpose()
+            .map_err(|error| damaged("an API key", error))?,
+        role_id: column(row, "role_id")?,
     })
 }
 

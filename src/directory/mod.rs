@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 mod api_keys;
 mod ids;
+mod maintenance;
 mod organizations;
 mod roles;
 mod schema;
@@ -33,11 +34,12 @@ mod users;
 pub use api_keys::{API_KEYS_MAX, ApiKey, NewApiKey};
 pub use ids::object_id;
 pub use organizations::Organization;
+pub use roles::{NewRole, StoredRole};
 pub use signing_keys::SigningKey;
 pub use sql_queries::{QueryStatus, SqlQuery};
 pub use temporary_grants::{NewTemporaryGrant, TemporaryGrant};
 pub use url_keys::UrlKey;
-pub use users::{NewUser, User};
+pub use users::{NewUser, Standing, User, UserDetails};
 
 /// How long a statement waits for another process's transaction; those last milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

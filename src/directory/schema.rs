@@ -29,6 +29,11 @@ const STEPS: &[(i64, &str, &str)] = &[
         "SQL queries",
         include_str!("migrations/0004_sql_queries.sql"),
     ),
+    (
+        5,
+        "identity API",
+        include_str!("migrations/0005_identity_api.sql"),
+    ),
 ];
 
 /// Applies the steps that are missing, all or none.

@@ -21,7 +21,7 @@ pub struct NewTemporaryGrant {
     pub grant: Grant,
     /// Why the user needs it, for whoever looks later.
     pub justification: String,
-    pub tags: BTreeMap<String, String>,
+    pub tags: BTreeMap<String, Option<String>>,
     pub expires_at: DateTime<Utc>,
     /// None: an operator, on the command line.
     pub creator: Option<(OrgId, UserId)>,
@@ -35,7 +35,7 @@ pub struct TemporaryGrant {
     pub user_id: UserId,
     pub grant: Grant,
     pub justification: String,
-    pub tags: BTreeMap<String, String>,
+    pub tags: BTreeMap<String, Option<String>>,
     pub creator: Option<(OrgId, UserId)>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,

@@ -45,7 +45,7 @@ fn new_key(org_id: &str, key_id: &str, expires_at: DateTime<Utc>) -> NewApiKey {
         name: Some("ci".to_owned()),
         role: role_name(rules::DEFAULT_ADMINISTRATOR_ROLE),
         expires_at,
-        creator: Some(user_id("mia")),
+        creator: Some((org("globex"), user_id("mia"))),
     }
 }
 
@@ -408,7 +408,7 @@ async fn an_api_key_is_found_in_its_own_organization_only() {
     assert_eq!(found.role.name, key.role);
     assert_eq!(found.created_at, now());
     assert_eq!(found.expires_at, expires_at);
-    assert_eq!(found.creator, Some(user_id("mia")));
+    assert_eq!(found.creator, Some((org("globex"), user_id("mia"))));
     assert!(!format!("{found:?} {key:?}").contains("argon2id"));
     for (org_id, key_id) in [("bank", "k1"), ("airline", "k2"), ("airline", "")] {
         let other = directory.api_key(&org(org_id), key_id).await.unwrap();

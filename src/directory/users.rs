@@ -1,7 +1,10 @@
 //! Users of an organization, and the look-up every request makes.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use rules::{Caller, Error, OrgId, Result, RoleName, UserId};
+use serde_json::json;
 use sqlx::sqlite::SqliteRow;
 
 use super::{
@@ -23,6 +26,16 @@ pub struct NewUser {
     pub last_name: Option<String>,
 }
 
+/// What the published API tells of a user beside all this.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserDetails {
+    /// As they were given.
+    pub preferences: serde_json::Map<String, serde_json::Value>,
+    pub nonsensitive_variables: BTreeMap<String, String>,
+    /// Their names alone: nothing here uses the values, so they are not kept.
+    pub sensitive_variables: Vec<String>,
+}
+
 /// A user of an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -32,8 +45,37 @@ pub struct User {
     pub email: Option<String>,
     pub first_name: Option<String>,
     pub last_name: Option<String>,
+    pub role_id: String,
+    pub details: UserDetails,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+}
+
+impl User {
+    /// An e-mail address as it is, if it can be one.
+    ///
+    /// # Errors
+    /// `Invalid` otherwise.
+    pub fn check_email(email: &str) -> Result<String> {
+        let has_both_parts = email
+            .rsplit_once('@')
+            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+        let is_clean = !email.chars().any(|c| c.is_control() || c.is_whitespace());
+        if !has_both_parts || !is_clean || email.chars().count() > EMAIL_CHARS_MAX {
+            return Err(Error::invalid(
+                "the e-mail address is none; give one of the form name@example.com",
+            ));
+        }
+        Ok(email.to_owned())
+    }
+}
+
+/// A user as a caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub caller: Caller,
+    /// When the user was made: an id may be given again to somebody else.
+    pub since: DateTime<Utc>,
 }
 
 impl Directory {
@@ -43,12 +85,32 @@ impl Directory {
     /// `NotFound` for an unknown organization or role, `Conflict` for a user id or e-mail address that is taken,
     /// `Invalid` for a name or address that cannot be one.
     pub async fn create_user(&self, new: &NewUser, now: DateTime<Utc>) -> Result<()> {
+        self.create_user_with(new, &UserDetails::default(), now)
+            .await
+    }
+
+    /// The same with details.
+    ///
+    /// # Errors
+    /// As [`Directory::create_user`].
+    pub async fn create_user_with(
+        &self,
+        new: &NewUser,
+        details: &UserDetails,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
         check(new)?;
+        let UserDetails {
+            preferences,
+            nonsensitive_variables,
+            sensitive_variables,
+        } = details;
         let mut transaction = self.write().await?;
         let role_id = roles::role_id(&mut transaction, &new.org_id, &new.role).await?;
         let made = sqlx::query(
-            "INSERT INTO users (org_id, user_id, email, first_name, last_name, role_id, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7) ON CONFLICT (org_id, user_id) DO NOTHING",
+            "INSERT INTO users (org_id, user_id, email, first_name, last_name, role_id, created_at, updated_at,
+             preferences, nonsensitive_variables, sensitive_variables)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10) ON CONFLICT (org_id, user_id) DO NOTHING",
         )
         .bind(new.org_id.as_str())
         .bind(new.user_id.as_str())
@@ -57,6 +119,9 @@ impl Directory {
         .bind(&new.last_name)
         .bind(role_id)
         .bind(now.timestamp_millis())
+        .bind(json!(preferences).to_string())
+        .bind(json!(nonsensitive_variables).to_string())
+        .bind(json!(sensitive_variables).to_string())
         .execute(&mut *transaction)
         .await;
         let NewUser {
@@ -77,7 +142,8 @@ impl Directory {
     /// All users of an organization, by id; none when there is no such organization.
     pub async fn users(&self, org_id: &OrgId) -> Result<Vec<User>> {
         let rows = sqlx::query(
-            "SELECT user_id, roles.name AS role, email, first_name, last_name, users.created_at, users.updated_at
+            "SELECT user_id, role_id, roles.name AS role, email, first_name, last_name, users.created_at, users.updated_at,
+             preferences, nonsensitive_variables, sensitive_variables
              FROM users JOIN roles USING (org_id, role_id) WHERE org_id = ? ORDER BY user_id",
         )
         .bind(org_id.as_str())
@@ -87,18 +153,73 @@ impl Directory {
         rows.iter().map(|row| user(org_id, row)).collect()
     }
 
-    /// What a user may do at `now`, temporary grants included: the one look-up every request makes. None when there is
-    /// no such user any more.
+    /// Deletes a user, and what was granted to them: tokens that name them end.
+    ///
+    /// # Errors
+    /// `NotFound` when the organization has no such user.
+    pub async fn delete_user(&self, org_id: &OrgId, user_id: &UserId) -> Result<()> {
+        let deleted = sqlx::query("DELETE FROM users WHERE org_id = ? AND user_id = ?")
+            .bind(org_id.as_str())
+            .bind(user_id.as_str())
+            .execute(&self.pool)
+            .await
+            .map_err(failed)?;
+        match deleted.rows_affected() {
+            0 => Err(no_user(org_id, user_id)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a user another role, by its id: a role that was replaced meanwhile is not there any more.
+    ///
+    /// # Errors
+    /// `NotFound` when the organization has no such user or role.
+    pub async fn assign_role(
+        &self,
+        org_id: &OrgId,
+        user_id: &UserId,
+        role_id: &str,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let assigned = sqlx::query(
+            "UPDATE users SET role_id = ?3, updated_at = ?4 WHERE org_id = ?1 AND user_id = ?2
+             AND EXISTS (SELECT 1 FROM roles WHERE org_id = ?1 AND role_id = ?3)",
+        )
+        .bind(org_id.as_str())
+        .bind(user_id.as_str())
+        .bind(role_id)
+        .bind(now.timestamp_millis())
+        .execute(&self.pool)
+        .await
+        .map_err(failed)?;
+        match assigned.rows_affected() {
+            0 => Err(no_user(org_id, user_id)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a user may do at `now`, temporary grants included. None when there is no such user any more.
     pub async fn caller(
         &self,
         org_id: &OrgId,
         user_id: &UserId,
         now: DateTime<Utc>,
     ) -> Result<Option<Caller>> {
+        let standing = self.standing(org_id, user_id, now).await?;
+        Ok(standing.map(|standing| standing.caller))
+    }
+
+    /// The same with when the user was made: the one look-up every request makes.
+    pub async fn standing(
+        &self,
+        org_id: &OrgId,
+        user_id: &UserId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Standing>> {
         // One transaction: role and grants are of one moment.
         let mut transaction = self.pool.begin().await.map_err(failed)?;
-        let row: Option<(String, String)> = sqlx::query_as(
-            "SELECT name, permission_grants FROM users JOIN roles USING (org_id, role_id)
+        let row: Option<(String, String, i64)> = sqlx::query_as(
+            "SELECT name, permission_grants, users.created_at FROM users JOIN roles USING (org_id, role_id)
              WHERE org_id = ? AND user_id = ?",
         )
         .bind(org_id.as_str())
@@ -106,30 +227,28 @@ impl Directory {
         .fetch_optional(&mut *transaction)
         .await
         .map_err(failed)?;
-        let Some((role, grants)) = row else {
+        let Some((role, grants, since)) = row else {
             return Ok(None);
         };
-        Ok(Some(Caller {
+        let caller = Caller {
             org_id: org_id.clone(),
             user_id: user_id.clone(),
             role: roles::role(&role, &grants)?,
             temporary_grants: temporary_grants::current(&mut transaction, org_id, user_id, now)
                 .await?,
-        }))
+        };
+        let since = instant(since)?;
+        Ok(Some(Standing { caller, since }))
     }
+}
+
+fn no_user(org_id: &OrgId, user_id: &UserId) -> Error {
+    Error::not_found(format!("organization {org_id} has no user {user_id}"))
 }
 
 fn check(new: &NewUser) -> Result<()> {
     if let Some(email) = &new.email {
-        let has_both_parts = email
-            .rsplit_once('@')
-            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-        let is_clean = !email.chars().any(|c| c.is_control() || c.is_whitespace());
-        if !has_both_parts || !is_clean || email.chars().count() > EMAIL_CHARS_MAX {
-            return Err(Error::invalid(
-                "the e-mail address is none; give one of the form name@example.com",
-            ));
-        }
+        User::check_email(email)?;
     }
     for (what, name) in [
         ("a first name", &new.first_name),
@@ -145,6 +264,11 @@ fn check(new: &NewUser) -> Result<()> {
 fn user(org_id: &OrgId, row: &SqliteRow) -> Result<User> {
     let user_id: String = column(row, "user_id")?;
     let role: String = column(row, "role")?;
+    let details = UserDetails {
+        preferences: parse(column(row, "preferences")?)?,
+        nonsensitive_variables: parse(column(row, "nonsensitive_variables")?)?,
+        sensitive_variables: parse(column(row, "sensitive_variables")?)?,
+    };
     Ok(User {
         org_id: org_id.clone(),
         user_id: UserId::parse(&user_id).map_err(|error| damaged("a user", error))?,
@@ -152,7 +276,13 @@ fn user(org_id: &OrgId, row: &SqliteRow) -> Result<User> {
         email: column(row, "email")?,
         first_name: column(row, "first_name")?,
         last_name: column(row, "last_name")?,
+        role_id: column(row, "role_id")?,
+        details,
         created_at: instant(column(row, "created_at")?)?,
         updated_at: instant(column(row, "updated_at")?)?,
     })
+}
+
+fn parse<T: serde::de::DeserializeOwned>(json: String) -> Result<T> {
+    serde_json::from_str(&json).map_err(|error| damaged("a user", error))
 }

@@ -17,6 +17,18 @@ pub enum Endpoint {
     SignIn,
     PromptLogs,
     SqlQuery,
+    CreateApiKey,
+    ListApiKeys,
+    DeleteApiKey,
+    CreateUser,
+    ListUsers,
+    DeleteUser,
+    ListRoles,
+    CreateRole,
+    ModifyRole,
+    AssignRole,
+    CreateTemporaryGrant,
+    ListTemporaryGrants,
 }
 
 /// Above this many callers, those whose minute has passed are forgotten.
@@ -50,10 +62,23 @@ impl RateLimits {
     }
 
     fn quota(&self, endpoint: Endpoint) -> Quota {
+        let limits = &self.limits;
         let limit = match endpoint {
-            Endpoint::SignIn => self.limits.signin_per_minute,
-            Endpoint::PromptLogs => self.limits.prompt_logs_per_minute,
-            Endpoint::SqlQuery => self.limits.sql_per_minute,
+            Endpoint::SignIn => limits.signin_per_minute,
+            Endpoint::PromptLogs => limits.prompt_logs_per_minute,
+            Endpoint::SqlQuery => limits.sql_per_minute,
+            Endpoint::CreateApiKey => limits.api_key_create_per_minute,
+            Endpoint::ListApiKeys => limits.api_key_list_per_minute,
+            Endpoint::DeleteApiKey => limits.api_key_delete_per_minute,
+            Endpoint::CreateUser => limits.user_create_per_minute,
+            Endpoint::ListUsers => limits.user_list_per_minute,
+            Endpoint::DeleteUser => limits.user_delete_per_minute,
+            Endpoint::ListRoles => limits.role_list_per_minute,
+            Endpoint::CreateRole => limits.role_create_per_minute,
+            Endpoint::ModifyRole => limits.role_modify_per_minute,
+            Endpoint::AssignRole => limits.role_assign_per_minute,
+            Endpoint::CreateTemporaryGrant => limits.temporary_grant_create_per_minute,
+            Endpoint::ListTemporaryGrants => limits.temporary_grant_list_per_minute,
         };
         Quota {
             limit,

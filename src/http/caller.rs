@@ -3,15 +3,21 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path};
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use rules::{Caller, ClusterName, Decision, Error, OrgId, RequiredPermission, Result, decide};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
+use rules::{
+    Caller, ClusterName, Credentials, Decision, Error, Headers, OrgId, RequiredPermission, Result,
+    Role, covers, decide, is_greater,
+};
 
 use super::layers::Seen;
+use super::limited::limited;
 use super::problem::Problem;
 use crate::app::App;
 use crate::directory;
+use crate::guard::Endpoint;
+use crate::identity::Claims;
 
 /// The organization named in the path. What cannot be one is not there.
 pub(super) struct Organization(pub(super) OrgId);
@@ -27,6 +33,20 @@ impl FromRequestParts<Arc<App>> for Organization {
     }
 }
 
+/// The organization and one more name of the path.
+pub(super) struct Within(pub(super) OrgId, pub(super) String);
+
+impl FromRequestParts<Arc<App>> for Within {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let Path((org, name)): Path<(String, String)> = Path::from_request_parts(parts, app)
+            .await
+            .map_err(nowhere)?;
+        Ok(Self(OrgId::parse(&org).map_err(nowhere)?, name))
+    }
+}
+
 fn nowhere(cause: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::not_found("there is no such organization").because(cause)
 }
@@ -34,39 +54,42 @@ fn nowhere(cause: impl std::error::Error + Send + Sync + 'static) -> Error {
 /// The caller a request's credentials name.
 ///
 /// # Errors
-/// `Unauthenticated`: no token, a bad one, or one of another organization.
+/// As [`identify`].
 pub(super) async fn authenticate(
     app: &App,
     org: &OrgId,
     headers: &HeaderMap,
     seen: &Seen,
 ) -> Result<Caller> {
-    let caller = app.identity.authenticate(bearer(headers)?).await?;
-    seen.note(&caller.org_id, &caller.user_id);
-    if caller.org_id != *org {
-        return Err(Error::unauthenticated(
-            "the token belongs to another organization; sign in to this one",
-        ));
-    }
+    let (caller, _) = identify(app, org, headers, seen).await?;
     Ok(caller)
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str> {
-    let header = headers.get(AUTHORIZATION).ok_or_else(|| {
-        Error::unauthenticated(
-            "this needs a token: sign in, then send the header Authorization: Bearer <token>",
-        )
+/// The caller a request's credentials name, and what the token says, to look the caller up again later. A caller of
+/// another organization, which `X-ORG-ID` must name, may do here what their grants say of this one.
+///
+/// # Errors
+/// `Unauthenticated`: no token, a bad one, or something beside it that does not agree with it.
+pub(super) async fn identify(
+    app: &App,
+    org: &OrgId,
+    headers: &HeaderMap,
+    seen: &Seen,
+) -> Result<(Caller, Claims)> {
+    let all = |name: &str| {
+        let values = headers.get_all(name).iter();
+        values.map(HeaderValue::as_bytes).collect()
+    };
+    let credentials = Credentials::parse(&Headers {
+        authorization: all("authorization"),
+        protocols: all("sec-websocket-protocol"),
+        org_ids: all("x-org-id"),
     })?;
-    let parts = header
-        .to_str()
-        .ok()
-        .and_then(|header| header.trim().split_once(' '));
-    match parts {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
-        _ => Err(Error::unauthenticated(
-            "the Authorization header is not of the form: Bearer <token>",
-        )),
-    }
+    let claims = app.identity.verify(credentials.token()).await?;
+    seen.note(&claims.org, &claims.user);
+    credentials.agree(org, &claims.org, &claims.user)?;
+    let caller = app.identity.caller(&claims).await?;
+    Ok((caller, claims))
 }
 
 /// The organization, which must be on the cluster that the request names, if any.
@@ -89,11 +112,80 @@ pub(super) async fn located(
 /// # Errors
 /// `Forbidden`, naming the permission.
 pub(super) fn permitted(caller: &Caller, org: &OrgId, permission: &str) -> Result<()> {
-    let needed = RequiredPermission::new(permission).with("org_id", org.as_str());
-    match decide(caller, &needed) {
+    has(caller, &needed(org, permission))
+}
+
+/// A permission on something of the organization; more attributes may be added.
+pub(super) fn needed(org: &OrgId, permission: &str) -> RequiredPermission {
+    RequiredPermission::new(permission).with("org_id", org.as_str())
+}
+
+/// Checks that the caller has a permission.
+///
+/// # Errors
+/// `Forbidden`, naming the permission.
+pub(super) fn has(caller: &Caller, needed: &RequiredPermission) -> Result<()> {
+    match decide(caller, needed) {
         Decision::Allowed => Ok(()),
         Decision::Denied(denial) => Err(Error::forbidden(denial.to_string())),
     }
+}
+
+/// Checks that the caller's role has greater privileges than a role of the organization.
+///
+/// # Errors
+/// `Forbidden`, naming both.
+pub(super) fn outranks(caller: &Caller, org: &OrgId, role: &Role) -> Result<()> {
+    if is_greater(&own_role(caller), &role.within(org)) {
+        return Ok(());
+    }
+    Err(Error::forbidden(format!(
+        "this needs a role with greater privileges than {}; yours is {}",
+        role.name, caller.role.name
+    )))
+}
+
+/// Checks that the caller's role gives at least what grants in the organization give.
+///
+/// # Errors
+/// `Forbidden`, naming the caller's role and `what`.
+pub(super) fn covers_all(caller: &Caller, org: &OrgId, role: &Role, what: &str) -> Result<()> {
+    if covers(&own_role(caller), &role.within(org)) {
+        return Ok(());
+    }
+    Err(Error::forbidden(format!(
+        "your role {} does not have all the privileges of {what}",
+        caller.role.name
+    )))
+}
+
+/// The caller's role for comparisons with roles of whatever organization.
+fn own_role(caller: &Caller) -> Role {
+    caller.role.within(&caller.org_id)
+}
+
+/// One request of the identity endpoints, checked in the order of the wire contract (section 3) up to the organization;
+/// `work` begins with the permission. What is invalid without knowing the caller must have been refused before.
+pub(super) async fn admit<Work>(
+    app: &App,
+    org: &OrgId,
+    headers: &HeaderMap,
+    seen: &Seen,
+    endpoint: Endpoint,
+    work: impl FnOnce(Caller) -> Work,
+) -> Result<Response, Problem>
+where
+    Work: Future<Output = Result<Response>>,
+{
+    let cluster = cluster(app, headers).await?;
+    let caller = authenticate(app, org, headers, seen).await?;
+    let user = format!("{}/{}", caller.org_id, caller.user_id);
+    let verdict = app.rate_limits.take(endpoint, &user, app.clock.now());
+    let work = async {
+        located(app, org, cluster.as_ref()).await?;
+        work(caller).await
+    };
+    Ok(limited(verdict, work).await)
 }
 
 /// Checks, in the order of the wire contract (section 3), that the request may write prompt logs; returns the organization.

@@ -3,18 +3,28 @@
 //! A handler parses, asks who is calling and whether they may, has the work done below, and answers. The order of checks
 //! is the wire contract's (section 3). Only `problem` knows what status an error is.
 
+mod api_keys;
 mod body;
 mod caller;
+mod fields;
+mod health;
+mod jwks;
 mod layers;
 mod limited;
+mod maintenance;
+mod organization;
 mod otlp;
+mod page;
 mod problem;
 mod prompt_logs;
+mod roles;
 mod router;
 mod sign_in;
 mod sql_query;
 mod sql_result;
 mod sql_schema;
+mod temporary_grants;
+mod users;
 mod write_prompt_logs;
 
 pub use router::router;

@@ -14,15 +14,28 @@ pub(super) struct Problem {
     status: StatusCode,
     error: Error,
     header: Option<(HeaderName, HeaderValue)>,
+    is_planned: bool,
 }
 
 impl Problem {
+    /// Every request's answer in maintenance.
+    pub(super) fn maintenance() -> Self {
+        let error = Error::unavailable("the server is in maintenance; try again later");
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            error,
+            header: Some((RETRY_AFTER, HeaderValue::from_static("60"))),
+            is_planned: true,
+        }
+    }
+
     pub(super) fn method_not_allowed() -> Self {
         let error = Error::invalid("this path does not take that method");
         Self {
             status: StatusCode::METHOD_NOT_ALLOWED,
             error,
             header: None,
+            is_planned: false,
         }
     }
 }
@@ -53,6 +66,7 @@ impl From<Error> for Problem {
             status,
             error,
             header,
+            is_planned: false,
         }
     }
 }
@@ -63,10 +77,12 @@ impl IntoResponse for Problem {
             status,
             error,
             header,
+            is_planned,
         } = self;
         // Here the error is handled, so here it is logged. What a caller did wrong may quote a query's data: of that the
         // request's own line has the status, which is enough.
-        if status.is_server_error() {
+        // Maintenance is an operator's wish.
+        if status.is_server_error() && !is_planned {
             let source = std::error::Error::source(&error);
             tracing::error!(status = status.as_u16(), source, "{error}");
         }

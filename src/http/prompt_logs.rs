@@ -13,14 +13,15 @@ use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
 use futures::FutureExt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rules::{Caller, Error, OrgId, Result};
+use rules::{Error, OrgId, Result};
 
-use super::caller::{Organization, authenticate, cluster, located, permitted};
+use super::caller::{Organization, cluster, identify, located, permitted};
 use super::layers::Seen;
 use super::limited::limited;
 use super::problem::Problem;
 use crate::app::App;
 use crate::guard::Endpoint;
+use crate::identity::Claims;
 use crate::prompt_logs::{Access, LookUp, Selection, archive, select};
 
 /// What a log key keeps when it is percent-encoded: RFC 3986's unreserved characters.
@@ -49,7 +50,7 @@ pub(super) async fn get(
 ) -> Result<Response, Problem> {
     let parameters = parameters(query.as_deref().unwrap_or_default())?;
     let cluster = cluster(&app, &headers).await?;
-    let caller = authenticate(&app, &org, &headers, &seen).await?;
+    let (caller, claims) = identify(&app, &org, &headers, &seen).await?;
     let user = format!("{}/{}", caller.org_id, caller.user_id);
     let verdict = app
         .rate_limits
@@ -58,7 +59,8 @@ pub(super) async fn get(
         let organization = located(&app, &org, cluster.as_ref()).await?;
         permitted(&caller, &org, PERMISSION)?;
         let days = organization.retention_days_or(app.config.retention.days);
-        download(&app, &org, days, &caller, &parameters, &method).await
+        let access = Access::new(caller.clone(), look_up(&app, &org, claims));
+        download(&app, &org, days, access, &parameters, &method).await
     };
     Ok(limited(verdict, work).await)
 }
@@ -99,7 +101,7 @@ async fn download(
     app: &Arc<App>,
     org: &OrgId,
     days: u32,
-    caller: &Caller,
+    access: Access,
     parameters: &Parameters,
     method: &Method,
 ) -> Result<Response> {
@@ -109,7 +111,8 @@ async fn download(
         limit: app.config.limits.archive_logs,
         age_max: TimeDelta::days(days.into()),
     };
-    let selection = select::select(&app.lake, org, caller, query, app.clock.now()).await?;
+    let selection =
+        select::select(&app.lake, org, access.planned(), query, app.clock.now()).await?;
     if selection.is_empty() {
         let past = match days {
             1 => "day".to_owned(),
@@ -125,20 +128,17 @@ async fn download(
     }
     let comment = comment(&selection, &parameters.prefix);
     let idle = Duration::from_secs(app.config.limits.download_idle_seconds);
-    let access = Access::new(caller.clone(), look_up(app, org, caller));
     let body = Body::from_stream(archive::stream(selection, comment, idle, access));
     Ok((headers, body).into_response())
 }
 
 /// Who the caller is by now, if they may still use the endpoint.
-fn look_up(app: &Arc<App>, org: &OrgId, caller: &Caller) -> LookUp {
-    let (app, org, user) = (Arc::clone(app), org.clone(), caller.user_id.clone());
+fn look_up(app: &Arc<App>, org: &OrgId, claims: Claims) -> LookUp {
+    let (app, org) = (Arc::clone(app), org.clone());
     Box::new(move || {
-        let (app, org, user) = (Arc::clone(&app), org.clone(), user.clone());
+        let (app, org, claims) = (Arc::clone(&app), org.clone(), claims.clone());
         let looked_up = async move {
-            let caller = app.directory.caller(&org, &user, app.clock.now()).await?;
-            let caller =
-                caller.ok_or_else(|| Error::unauthenticated("the user no longer exists"))?;
+            let caller = app.identity.caller(&claims).await?;
             permitted(&caller, &org, PERMISSION)?;
             Ok(caller)
         };

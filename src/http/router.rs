@@ -5,17 +5,23 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use rules::Error;
 
 use super::problem::Problem;
 use super::{
-    layers, otlp, prompt_logs, sign_in, sql_query, sql_result, sql_schema, write_prompt_logs,
+    api_keys, health, jwks, layers, maintenance, organization, otlp, prompt_logs, roles, sign_in,
+    sql_query, sql_result, sql_schema, temporary_grants, users, write_prompt_logs,
 };
 use crate::app::App;
 
 /// All endpoints over one application.
 pub fn router(app: Arc<App>) -> Router {
+    let always_up = Router::new()
+        .route("/v1/{organization}/admin/ping", get(maintenance::ping))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed());
     let body_limit = DefaultBodyLimit::max(app.config.limits.request_body_bytes);
     Router::new()
         .route(
@@ -50,9 +56,52 @@ pub fn router(app: Arc<App>) -> Router {
             "/v1/{organization}/user/signin_with_api_key",
             post(sign_in::post),
         )
+        .route("/.well-known/jwks.json", get(jwks::get))
         .fallback(async || Problem::from(Error::not_found("there is nothing at this path")))
+        .merge(identity())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(body_limit)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            maintenance::gate,
+        ))
+        .merge(always_up)
         .layer(middleware::from_fn(layers::request))
         .with_state(app)
+}
+
+/// The endpoints of organizations, users, API keys and roles.
+fn identity() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/{organization}/organization/", get(organization::get))
+        .route(
+            "/v1/{organization}/organization/api_key/",
+            get(api_keys::list).post(api_keys::post),
+        )
+        .route(
+            "/v1/{organization}/organization/api_key/{api_key_id}/",
+            delete(api_keys::delete),
+        )
+        .route(
+            "/v1/{organization}/user/",
+            get(users::list).post(users::post),
+        )
+        .route("/v1/{organization}/user/{user_id}", delete(users::delete))
+        .route(
+            "/v1/{organization}/role/",
+            get(roles::list).post(roles::post),
+        )
+        .route("/v1/{organization}/role/{role_name}", post(roles::modify))
+        .route(
+            "/v1/{organization}/role/{role_name}/assign",
+            post(roles::assign),
+        )
+        .route(
+            "/v1/{organization}/role/temporary_permission_grant/",
+            post(temporary_grants::post),
+        )
+        .route(
+            "/v1/{organization}/role/temporary_permission_grants/",
+            get(temporary_grants::list),
+        )
 }

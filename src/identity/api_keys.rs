@@ -31,20 +31,21 @@ impl Identity {
         &self,
         org_id: &OrgId,
         role: &RoleName,
-        days: u32,
+        life: TimeDelta,
         name: Option<&str>,
-        creator: Option<&UserId>,
+        creator: Option<(OrgId, UserId)>,
     ) -> Result<NewKey> {
-        if !(1..=DAYS_MAX).contains(&days) {
+        let days = |days: u32| TimeDelta::days(days.into());
+        if !(days(1)..=days(DAYS_MAX)).contains(&life) {
             return Err(Error::invalid(format!(
-                "an API key lives 1 to {DAYS_MAX} days, not {days}"
+                "an API key lives 1 to {DAYS_MAX} days"
             )));
         }
         let now = self.now();
         let key = NewKey {
             api_key_id: object_id(now)?,
             api_key: secrets::new_secret()?,
-            expires_at: now + TimeDelta::days(days.into()),
+            expires_at: now + life,
         };
         let new = NewApiKey {
             org_id: org_id.clone(),
@@ -53,7 +54,7 @@ impl Identity {
             name: name.map(str::to_owned),
             role: role.clone(),
             expires_at: key.expires_at,
-            creator: creator.cloned(),
+            creator,
         };
         self.directory.create_api_key(&new, now).await?;
         Ok(key)

@@ -1,7 +1,7 @@
 //! Who is calling: API keys, sign-in and tokens.
 //!
 //! `http/caller` and the command line → here → `directory`. A token proves who somebody was when they signed in; what
-//! they may do is looked up at every request, so a changed role or a removed user counts at once.
+//! they may do is looked up at every request, so a changed role, a removed user and a revoked key count at once.
 //! Promises: secrets and tokens appear in no error and in no debug output; every refusal of a sign-in reads the same
 //! and costs the same, whatever was wrong.
 //! Not here: which header carried the token, and what a caller may do (`rules::decide`).
@@ -11,7 +11,7 @@ use rules::{Caller, Error, OrgId, Result, UserId};
 
 use crate::clock::Clock;
 use crate::config;
-use crate::directory::Directory;
+use crate::directory::{Directory, Standing};
 
 mod api_keys;
 mod secrets;
@@ -19,12 +19,13 @@ mod sign_in;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod user_ids;
 
 pub use api_keys::{DAYS_MAX, NewKey};
-pub use tokens::{Claims, Token};
+pub use tokens::{Claims, PublicKey, Token};
 
 use secrets::Hashing;
-use tokens::Tokens;
+use tokens::{Tokens, new_signing_key};
 
 /// Everything about who is calling, over one directory.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl Identity {
                 "organization {org_id} has no user {user_id}; create the user first"
             )));
         }
-        self.tokens.issue(org_id, user_id)
+        self.tokens.issue(org_id, user_id, None).await
     }
 
     /// What a token says, if this server issued it and it has not expired.
@@ -77,15 +78,55 @@ impl Identity {
     /// The caller a token names, with the role and the temporary grants they have now.
     ///
     /// # Errors
-    /// `Unauthenticated` as [`Identity::verify`], or because the user no longer exists.
+    /// `Unauthenticated` as [`Identity::verify`] and [`Identity::caller`].
     pub async fn authenticate(&self, token: &str) -> Result<Caller> {
         let claims = self.verify(token).await?;
+        self.caller(&claims).await
+    }
+
+    /// The caller that a verified token names, as they are now.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when the token no longer stands: its user is gone (or is another one, made later, of the same id),
+    /// or the API key it was signed in with would no longer sign the user in.
+    pub async fn caller(&self, claims: &Claims) -> Result<Caller> {
+        let now = self.now();
+        let standing = self
+            .directory
+            .standing(&claims.org, &claims.user, now)
+            .await?;
+        let standing =
+            standing.filter(|standing| standing.since.timestamp() <= claims.issued_at.timestamp());
+        let Some(Standing { caller, .. }) = standing else {
+            return Err(Error::unauthenticated(
+                "the token's user no longer exists; sign in again",
+            ));
+        };
+        if let Some(key_id) = &claims.api_key_id {
+            let key = self.directory.api_key(&claims.org, key_id).await?;
+            if !key.is_some_and(|key| self.may_sign_in(&key, &caller)) {
+                return Err(Error::unauthenticated(
+                    "the API key that this token was signed in with no longer counts for its user; sign in again",
+                ));
+            }
+        }
+        Ok(caller)
+    }
+
+    /// Makes a key that signs every token from now on, in all processes; the older ones verify until the last token they
+    /// signed has expired, so nobody is signed out.
+    pub async fn rotate_signing_key(&self) -> Result<PublicKey> {
         self.directory
-            .caller(&claims.org, &claims.user, self.now())
-            .await?
-            .ok_or_else(|| {
-                Error::unauthenticated("the token's user no longer exists; sign in again")
-            })
+            .add_signing_key(&new_signing_key(self.now())?)
+            .await?;
+        let keys = self.public_keys().await?;
+        let newest = keys.into_iter().next();
+        newest.ok_or_else(|| Error::internal("the new signing key is not there"))
+    }
+
+    /// All signing keys, newest first, retired ones too.
+    pub async fn public_keys(&self) -> Result<Vec<PublicKey>> {
+        self.tokens.public_keys().await
     }
 
     async fn known_organization(&self, org_id: &OrgId) -> Result<()> {

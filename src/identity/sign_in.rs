@@ -30,7 +30,7 @@ impl Identity {
             .await?;
         match (key, caller) {
             (Some(key), Some(caller)) if matches && self.may_sign_in(&key, &caller) => {
-                self.tokens.issue(org_id, user_id)
+                self.tokens.issue(org_id, user_id, Some(key_id)).await
             }
             _ => Err(Error::unauthenticated(
                 "the API key, its id or the user is not valid for this organization",
@@ -38,7 +38,8 @@ impl Identity {
         }
     }
 
-    fn may_sign_in(&self, key: &ApiKey, caller: &Caller) -> bool {
+    /// Asked again at every request with the token: a key that ends, or a user who rises above it, ends the token.
+    pub(super) fn may_sign_in(&self, key: &ApiKey, caller: &Caller) -> bool {
         self.now() < key.expires_at && covers(&key.role, &caller.role)
     }
 }

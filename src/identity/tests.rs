@@ -1,3 +1,4 @@
+use chrono::TimeDelta;
 use rules::{ClusterName, Kind, RoleName};
 use tempfile::TempDir;
 
@@ -76,7 +77,13 @@ impl House {
 
     async fn key(&self, role: &str) -> NewKey {
         self.identity
-            .create_api_key(&org("airline"), &role_name(role), 30, None, None)
+            .create_api_key(
+                &org("airline"),
+                &role_name(role),
+                TimeDelta::days(30),
+                None,
+                None,
+            )
             .await
             .unwrap()
     }

@@ -1,7 +1,7 @@
 //! Tokens: JWTs signed with Ed25519, the only algorithm that is accepted.
 //!
-//! The keys live in the directory, shared by all processes of one data directory. Every key verifies, the newest
-//! signs, so keys can be rotated by adding one.
+//! The keys live in the directory, shared by all processes of one data directory. The newest signs. Keys are rotated by
+//! adding one: the older ones verify for as long as a token they signed can live, then they are retired.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,12 +25,15 @@ const AUDIENCE: &str = "amigo-admin";
 /// Our own tokens have a few hundred bytes; anything longer is not worth parsing.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
-/// How far the clocks of two servers of one directory may differ. Only for tokens that seem to come from the future:
-/// expiry is exact.
+/// How far the clocks of two machines may differ. Only for tokens that seem to come from the future and for keys that are
+/// about to retire: expiry is exact.
 const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
 
 /// How often the keys are read again at most because a token names an unknown one; anybody can send such tokens.
 const REREAD_INTERVAL: TimeDelta = TimeDelta::seconds(1);
+
+/// How old the keys may be that verify: a key retires in a server that signs nobody in, too.
+const AGE_MAX: TimeDelta = TimeDelta::seconds(60);
 
 /// A token and when it stops being one.
 #[derive(Clone, PartialEq, Eq)]
@@ -45,7 +48,28 @@ pub struct Token {
 pub struct Claims {
     pub org: OrgId,
     pub user: UserId,
+    /// The API key the user signed in with; none for a token of the operator's own authority.
+    pub api_key_id: Option<String>,
+    pub issued_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
+}
+
+/// What others may know of a signing key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    pub kid: String,
+    /// Ed25519, the 32 bytes.
+    pub bytes: Vec<u8>,
+    pub created_at: DateTime<Utc>,
+    /// When no token it signed can be alive any more; none for the key that signs.
+    pub retires_at: Option<DateTime<Utc>>,
+}
+
+impl PublicKey {
+    /// Whether tokens of this key are still taken.
+    pub fn verifies(&self, now: DateTime<Utc>) -> bool {
+        self.retires_at.is_none_or(|at| now < at)
+    }
 }
 
 /// The payload of a token. Instants are Unix seconds (RFC 7519, section 2).
@@ -57,7 +81,12 @@ struct Payload {
     org: OrgId,
     iat: i64,
     exp: i64,
+    /// Never in our own tokens; one that is there counts.
+    #[serde(default, skip_serializing)]
+    nbf: Option<i64>,
     jti: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    akid: Option<String>,
 }
 
 #[derive(Debug)]
@@ -75,7 +104,14 @@ pub(super) struct Tokens {
 struct Keys {
     newest: String,
     signing: EncodingKey,
-    verifying: HashMap<String, DecodingKey>,
+    verifying: HashMap<String, Verifying>,
+}
+
+#[derive(Clone)]
+struct Verifying {
+    key: DecodingKey,
+    /// When no token it signed can be alive any more; none for the newest.
+    retires_at: Option<DateTime<Utc>>,
 }
 
 impl Tokens {
@@ -92,17 +128,25 @@ impl Tokens {
             // Not necessarily the one just made: another process may have been first.
             stored = directory.signing_keys().await?;
         }
+        let lifetime = TimeDelta::seconds(settings.token_seconds.into());
         Ok(Self {
-            keys: RwLock::new(Arc::new(Keys::new(&stored)?)),
+            keys: RwLock::new(Arc::new(Keys::new(&stored, lifetime)?)),
             directory,
             clock,
             issuer: settings.issuer.clone(),
-            lifetime: TimeDelta::seconds(settings.token_seconds.into()),
+            lifetime,
             reread_at: tokio::sync::Mutex::new(None),
         })
     }
 
-    pub(super) fn issue(&self, org_id: &OrgId, user_id: &UserId) -> Result<Token> {
+    /// Signs with the newest key of the directory, so that a rotation counts at once.
+    pub(super) async fn issue(
+        &self,
+        org_id: &OrgId,
+        user_id: &UserId,
+        api_key_id: Option<&str>,
+    ) -> Result<Token> {
+        self.read_keys().await?;
         let issued_at = self.clock.now().timestamp();
         let payload = Payload {
             iss: self.issuer.clone(),
@@ -111,7 +155,9 @@ impl Tokens {
             org: org_id.clone(),
             iat: issued_at,
             exp: issued_at + self.lifetime.num_seconds(),
+            nbf: None,
             jti: Uuid::new_v4().to_string(),
+            akid: api_key_id.map(str::to_owned),
         };
         let keys = self.keys();
         let header = Header {
@@ -146,6 +192,8 @@ impl Tokens {
         Ok(Claims {
             org: payload.org,
             user: payload.sub,
+            api_key_id: payload.akid,
+            issued_at: instant(payload.iat).ok_or_else(not_valid)?,
             expires_at: instant(payload.exp).ok_or_else(not_valid)?,
         })
     }
@@ -167,26 +215,47 @@ impl Tokens {
                 "the token is expired; sign in again",
             ));
         }
-        if payload.iat > now + CLOCK_SKEW.num_seconds() {
+        let begins = payload.nbf.map_or(payload.iat, |nbf| nbf.max(payload.iat));
+        if begins > now + CLOCK_SKEW.num_seconds() {
             return Err(not_valid());
         }
         Ok(())
     }
 
     async fn verifying_key(&self, kid: &str) -> Result<Option<DecodingKey>> {
-        if let Some(key) = self.keys().verifying.get(kid) {
-            return Ok(Some(key.clone()));
-        }
+        let age_max = match self.keys().verifying.contains_key(kid) {
+            true => AGE_MAX,
+            false => REREAD_INTERVAL,
+        };
         let mut reread_at = self.reread_at.lock().await;
         let now = self.clock.now();
         // An instant in the future is one before the clock was set back: no reason to wait for it.
-        let is_fresh = reread_at.is_some_and(|at| at <= now && now < at + REREAD_INTERVAL);
+        let is_fresh = reread_at.is_some_and(|at| at <= now && now < at + age_max);
         if !is_fresh {
-            let keys = Keys::new(&self.directory.signing_keys().await?)?;
-            *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+            self.read_keys().await?;
             *reread_at = Some(now);
         }
-        Ok(self.keys().verifying.get(kid).cloned())
+        drop(reread_at);
+        let key = self.keys().verifying.get(kid).cloned();
+        let key = key.filter(|key| key.retires_at.is_none_or(|at| now < at));
+        Ok(key.map(|key| key.key))
+    }
+
+    pub(super) async fn public_keys(&self) -> Result<Vec<PublicKey>> {
+        let stored = self.directory.signing_keys().await?;
+        let keys = retirements(&stored, self.lifetime).map(|(key, retires_at)| PublicKey {
+            kid: key.kid.clone(),
+            bytes: key.public_key.clone(),
+            created_at: key.created_at,
+            retires_at,
+        });
+        Ok(keys.collect())
+    }
+
+    async fn read_keys(&self) -> Result<()> {
+        let keys = Keys::new(&self.directory.signing_keys().await?, self.lifetime)?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        Ok(())
     }
 
     fn keys(&self) -> Arc<Keys> {
@@ -197,19 +266,36 @@ impl Tokens {
 
 impl Keys {
     /// `stored` is newest first.
-    fn new(stored: &[SigningKey]) -> Result<Self> {
+    fn new(stored: &[SigningKey], lifetime: TimeDelta) -> Result<Self> {
         let newest = stored
             .first()
             .ok_or_else(|| Error::internal("the directory database has lost its signing keys"))?;
+        let verifying = retirements(stored, lifetime).map(|(key, retires_at)| {
+            let verifying = Verifying {
+                key: DecodingKey::from_ed_der(&key.public_key),
+                retires_at,
+            };
+            (key.kid.clone(), verifying)
+        });
         Ok(Self {
             newest: newest.kid.clone(),
             signing: EncodingKey::from_ed_der(&newest.private_key),
-            verifying: stored
-                .iter()
-                .map(|key| (key.kid.clone(), DecodingKey::from_ed_der(&key.public_key)))
-                .collect(),
+            verifying: verifying.collect(),
         })
     }
+}
+
+/// Each key (`stored` is newest first) with the instant from which it verifies nothing: a token's life after the next key
+/// took over signing.
+fn retirements(
+    stored: &[SigningKey],
+    lifetime: TimeDelta,
+) -> impl Iterator<Item = (&SigningKey, Option<DateTime<Utc>>)> {
+    let successors = std::iter::once(None).chain(stored.iter().map(Some));
+    stored.iter().zip(successors).map(move |(key, successor)| {
+        let retires_at = successor.map(|successor| successor.created_at + lifetime + CLOCK_SKEW);
+        (key, retires_at)
+    })
 }
 
 /// A new Ed25519 key pair under a random name.

@@ -35,7 +35,7 @@ enum Now {
 }
 
 impl Access {
-    /// `planned` is the caller for whom the logs were chosen.
+    /// `planned` is the caller for whom the logs are chosen.
     pub fn new(planned: Caller, look_up: LookUp) -> Self {
         Self {
             look_up,
@@ -43,6 +43,11 @@ impl Access {
             looked_at: None,
             now: Now::AsPlanned,
         }
+    }
+
+    /// The caller for whom the logs are chosen.
+    pub fn planned(&self) -> &Caller {
+        &self.planned
     }
 
     /// Whether a log that was permitted when it was chosen still is.

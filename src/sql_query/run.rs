@@ -20,7 +20,8 @@ pub async fn authorise(directory: &Directory, org: &OrgId, caller: &Caller) -> R
     let name = RoleName::parse(DEFAULT_ADMINISTRATOR_ROLE)?;
     let role = directory.role(org, &name).await?;
     // Without that role there is nothing to be greater than, so nobody is.
-    if role.is_some_and(|administrator| is_greater(&caller.role, &administrator)) {
+    let own = caller.role.within(&caller.org_id);
+    if role.is_some_and(|administrator| is_greater(&own, &administrator.within(org))) {
         return Ok(());
     }
     Err(Error::forbidden(format!(

@@ -3,6 +3,7 @@
 
 mod clients;
 mod grants;
+mod identity;
 mod imports;
 
 use std::process::{Output, Stdio};

@@ -11,10 +11,13 @@
 
 mod cli;
 mod crash;
+mod credentials;
 mod demo;
 mod durability;
 mod errors;
 mod full_disk;
+mod identity_api;
+mod maintenance;
 mod otlp;
 mod process;
 mod prompt_logs;

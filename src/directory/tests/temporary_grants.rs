@@ -10,7 +10,7 @@ fn new_grant(permission: &str, hours: i64) -> NewTemporaryGrant {
         user_id: user_id("mia"),
         grant: rules::Grant::allow(permission).when("user_id", rules::Condition::equals("bo")),
         justification: "looks into ticket 4711".to_owned(),
-        tags: [("ticket".to_owned(), "4711".to_owned())].into(),
+        tags: [("ticket".to_owned(), Some("4711".to_owned()))].into(),
         expires_at: now() + TimeDelta::hours(hours),
         creator: Some((org("airline"), user_id("boss"))),
     }

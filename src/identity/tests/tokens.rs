@@ -48,6 +48,8 @@ async fn a_token_names_its_user_until_the_second_it_expires() {
     let expected = Claims {
         org: airline,
         user: admin,
+        api_key_id: None,
+        issued_at,
         expires_at: token.expires_at,
     };
     assert_eq!(claims, expected);
@@ -235,9 +237,134 @@ async fn a_token_of_our_key_but_not_for_this_server_is_refused() {
             NOT_VALID,
         );
     }
-    let mut skewed = payload;
-    skewed["iat"] = json!(now + 60);
-    house.identity.verify(&signed(&key, &skewed)).await.unwrap();
+    for claim in ["iat", "nbf"] {
+        let mut skewed = payload.clone();
+        skewed[claim] = json!(now + 60);
+        house.identity.verify(&signed(&key, &skewed)).await.unwrap();
+        skewed[claim] = json!(now + 61);
+        refused(
+            house.identity.verify(&signed(&key, &skewed)).await,
+            NOT_VALID,
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_public_key_is_no_secret_to_sign_with() {
+    let house = House::new().await;
+    let token = house
+        .identity
+        .issue(&org("airline"), &user_id("super"))
+        .await;
+    let [_, payload, _] = parts(&token.unwrap().id_token);
+    let key = house.directory.signing_keys().await.unwrap().remove(0);
+    let x = URL_SAFE_NO_PAD.encode(&key.public_key);
+    for secret in [key.public_key.as_slice(), x.as_bytes(), b""] {
+        for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
+            let mut header = Header::new(algorithm);
+            header.kid = Some(key.kid.clone());
+            let secret = EncodingKey::from_secret(secret);
+            let forged = jsonwebtoken::encode(&header, &decoded(&payload), &secret).unwrap();
+            refused(house.identity.verify(&forged).await, NOT_VALID);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_a_user_is_none_of_a_later_user_of_the_same_id() {
+    let house = House::new().await;
+    let (airline, admin) = (org("airline"), user_id("admin"));
+    let token = house.identity.issue(&airline, &admin).await.unwrap();
+    house.identity.authenticate(&token.id_token).await.unwrap();
+    house.directory.delete_user(&airline, &admin).await.unwrap();
+    let gone = "the token's user no longer exists; sign in again";
+    refused(house.identity.authenticate(&token.id_token).await, gone);
+    house.clock.advance(TimeDelta::seconds(1));
+    let again = NewUser {
+        org_id: airline.clone(),
+        user_id: admin.clone(),
+        role: role_name(rules::DEFAULT_SUPER_ADMINISTRATOR_ROLE),
+        email: None,
+        first_name: None,
+        last_name: None,
+    };
+    let now = house.clock.now();
+    house.directory.create_user(&again, now).await.unwrap();
+    refused(house.identity.authenticate(&token.id_token).await, gone);
+    let token = house.identity.issue(&airline, &admin).await.unwrap();
+    house.identity.authenticate(&token.id_token).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_stands_while_its_api_key_would_sign_the_user_in() {
+    let house = House::new().await;
+    let ended = "the API key that this token was signed in with no longer counts for its user; sign in again";
+    let (airline, admin) = (org("airline"), user_id("admin"));
+    let key = house.key(rules::DEFAULT_ADMINISTRATOR_ROLE).await;
+    let signed_in = house
+        .sign_in("airline", (&key.api_key_id, &key.api_key), "admin")
+        .await
+        .unwrap()
+        .id_token;
+    let claims = house.identity.verify(&signed_in).await.unwrap();
+    assert_eq!(claims.api_key_id.as_deref(), Some(key.api_key_id.as_str()));
+    let assign = async |role: &str| {
+        let role = role_name(role);
+        let role = house.directory.known_role(&airline, &role).await.unwrap();
+        let now = house.clock.now();
+        house
+            .directory
+            .assign_role(&airline, &admin, &role.role_id, now)
+            .await
+            .unwrap();
+    };
+    assign(rules::DEFAULT_AMIGO_ADMINISTRATOR_ROLE).await;
+    refused(house.identity.authenticate(&signed_in).await, ended);
+    assign(rules::DEFAULT_USER_ROLE).await;
+    let caller = house.identity.authenticate(&signed_in).await.unwrap();
+    assert_eq!(caller.role.name, role_name(rules::DEFAULT_USER_ROLE));
+    house
+        .directory
+        .delete_api_key(&airline, &key.api_key_id)
+        .await
+        .unwrap();
+    refused(house.identity.authenticate(&signed_in).await, ended);
+    let operators = house.identity.issue(&airline, &admin).await.unwrap();
+    house
+        .identity
+        .authenticate(&operators.id_token)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_key_retires_when_its_last_token_has_expired() {
+    let house = House::new().await;
+    let old = house.directory.signing_keys().await.unwrap().remove(0);
+    let token = house
+        .identity
+        .issue(&org("airline"), &user_id("super"))
+        .await;
+    let payload = decoded(&parts(&token.unwrap().id_token)[1]);
+    house.identity.rotate_signing_key().await.unwrap();
+    let forge = || {
+        let mut forged = payload.clone();
+        let now = house.clock.now().timestamp();
+        (forged["iat"], forged["exp"]) = (json!(now), json!(now + 3_600));
+        signed(&old, &forged)
+    };
+    let states = async || {
+        let now = house.clock.now();
+        let keys = house.identity.public_keys().await.unwrap();
+        keys.iter().map(|key| key.verifies(now)).collect::<Vec<_>>()
+    };
+    // An hour is a token's life, a minute what clocks may differ. This server signs nothing meanwhile.
+    house.clock.advance(TimeDelta::seconds(3_659));
+    house.identity.verify(&forge()).await.unwrap();
+    assert_eq!(states().await, [true, true]);
+    house.clock.advance(TimeDelta::seconds(1));
+    refused(house.identity.verify(&forge()).await, NOT_VALID);
+    assert_eq!(states().await, [true, false]);
 }
 
 #[tokio::test]
@@ -292,7 +419,8 @@ async fn servers_that_start_at_once_on_a_new_directory_end_up_with_one_key() {
     assert_eq!(directory.signing_keys().await.unwrap().len(), 1);
     let token = one
         .tokens
-        .issue(&org("airline"), &user_id("admin"))
+        .issue(&org("airline"), &user_id("admin"), None)
+        .await
         .unwrap();
     other.verify(&token.id_token).await.unwrap();
 }

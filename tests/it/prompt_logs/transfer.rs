@@ -57,6 +57,17 @@ async fn a_client_that_stops_reading_holds_up_nobody() {
 }
 
 #[tokio::test]
+async fn a_download_that_began_before_maintenance_finishes() {
+    let (server, token) = serve(&bulky());
+    let mut download = start_download(&server, &token, "big/");
+    let mut begun = vec![0; 300_000];
+    download.read_exact(&mut begun).unwrap();
+    server.data.ok(["maintenance", "on"]);
+    server.logs(&token, ORG, "big/").await.detail(503);
+    assert!(rest(download).ends_with(b"\r\n0\r\n\r\n"));
+}
+
+#[tokio::test]
 async fn a_client_that_takes_nothing_for_too_long_is_cut_off_visibly() {
     let server = Server::start_with(&[("LIMITS__DOWNLOAD_IDLE_SECONDS", "1")], |data| {
         data.org(ORG);

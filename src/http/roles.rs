@@ -1,0 +1,222 @@
+//! `/v1/{organization}/role/`: roles are listed, made, changed and assigned (the wire contract, section 5).
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use rules::{Caller, Error, Grant, OrgId, Result, Role, RoleName, UserId, decide};
+use serde_json::{Value, json};
+
+use super::caller::{Organization, Within, admit, covers_all, has, needed, outranks};
+use super::fields::{self, Fields, Flaw};
+use super::layers::Seen;
+use super::problem::Problem;
+use crate::app::App;
+use crate::directory::{NewRole, StoredRole};
+use crate::guard::Endpoint;
+
+const VIEWS: [&str; 2] = ["client", "admin"];
+const DESCRIPTION_CHARS_MAX: usize = 2_000;
+
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Organization(org): Organization,
+    RawQuery(query): RawQuery,
+    Extension(seen): Extension<Seen>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut query = Fields::of_query(query.as_deref());
+    let flag = fields::last(fields::boolean);
+    let with_grants = query.optional("return_permission_grants", flag);
+    let ids = query.optional("id", fields::each(fields::object_id));
+    let names = query.optional("name", fields::each(fields::any));
+    query.finish(Some(()))?;
+    let (ids, names) = (ids.unwrap_or_default(), names.unwrap_or_default());
+    let (app, org) = (&app, &org);
+    let list = Endpoint::ListRoles;
+    admit(app, org, &headers, &seen, list, |caller| async move {
+        let mut roles = app.directory.roles(org).await?;
+        roles.retain(|stored| {
+            let name = stored.role.name.as_str();
+            (ids.is_empty() || ids.contains(&stored.role_id))
+                && (names.is_empty() || names.iter().any(|one| one == name))
+                && decide(&caller, &on(org, "Role:GetRole", name)).is_allowed()
+        });
+        let with_grants = with_grants.unwrap_or(false);
+        let roles: Vec<Value> = roles
+            .iter()
+            .map(|role| instance(role, with_grants))
+            .collect();
+        Ok(Json(json!({ "roles": roles })).into_response())
+    })
+    .await
+}
+
+fn on(org: &OrgId, permission: &str, role: &str) -> rules::RequiredPermission {
+    needed(org, permission).with("role_name", role)
+}
+
+fn instance(stored: &StoredRole, with_grants: bool) -> Value {
+    let grants: &[Grant] = if with_grants {
+        &stored.role.grants
+    } else {
+        &[]
+    };
+    json!({
+        "id": stored.role_id,
+        "name": stored.role.name,
+        "description": stored.description,
+        "frontend_view": stored.frontend_view,
+        "permission_grants": grants,
+    })
+}
+
+pub(super) async fn post(
+    State(app): State<Arc<App>>,
+    Organization(org): Organization,
+    Extension(seen): Extension<Seen>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let mut body = Fields::of_body(body)?;
+    let name = body.required(
+        "role_name",
+        fields::parsed(|text| RoleName::parse(text.trim())),
+    );
+    let description = body.required("description", fields::text(DESCRIPTION_CHARS_MAX));
+    let grants = body.required("permission_grants", grants);
+    let view = body.required("frontend_view", fields::one_of(VIEWS));
+    let made = name.zip(description).zip(grants.zip(view));
+    let made = made.map(|((name, description), (grants, view))| NewRole {
+        role: Role { name, grants },
+        description,
+        frontend_view: view.to_owned(),
+    });
+    let new = body.finish(made)?;
+    let (app, org) = (&app, &org);
+    let create = Endpoint::CreateRole;
+    admit(app, org, &headers, &seen, create, |caller| async move {
+        has(&caller, &on(org, "Role:CreateRole", new.role.name.as_str()))?;
+        covers_all(&caller, org, &new.role, "the role you would make")?;
+        let role_id = app
+            .directory
+            .create_role(org, &new, app.clock.now())
+            .await?;
+        Ok((StatusCode::CREATED, Json(json!({ "role_id": role_id }))).into_response())
+    })
+    .await
+}
+
+fn grants(value: &Value) -> Result<Vec<Grant>, Flaw> {
+    let grants: Vec<Grant> = fields::value(value)?;
+    grants
+        .iter()
+        .try_for_each(Grant::validate)
+        .map_err(Flaw::new)?;
+    Ok(grants)
+}
+
+/// What of a role is to change.
+struct Change {
+    description: Option<String>,
+    grants: Option<Vec<Grant>>,
+    view: Option<&'static str>,
+}
+
+pub(super) async fn modify(
+    State(app): State<Arc<App>>,
+    Within(org, name): Within,
+    Extension(seen): Extension<Seen>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let name = role_name(&name)?;
+    let mut body = Fields::of_body(body)?;
+    let change = Change {
+        description: body.optional("description", fields::text(DESCRIPTION_CHARS_MAX)),
+        grants: body.optional("permission_grants", grants),
+        view: body.optional("frontend_view", fields::one_of(VIEWS)),
+    };
+    let change = body.finish(Some(change))?;
+    let (app, org) = (&app, &org);
+    let modify = Endpoint::ModifyRole;
+    admit(app, org, &headers, &seen, modify, |caller| async move {
+        has(&caller, &on(org, "Role:ModifyRole", name.as_str()))?;
+        let stored = app.directory.known_role(org, &name).await?;
+        let role_id = change.apply(app, org, &caller, stored).await?;
+        Ok(Json(json!({ "role_id": role_id })).into_response())
+    })
+    .await
+}
+
+impl Change {
+    /// The description alone is changed in place. Anything else makes a new role, which the caller must outrank as if they
+    /// assigned it to all its users; and the old one must be theirs to take away.
+    async fn apply(
+        self,
+        app: &App,
+        org: &OrgId,
+        caller: &Caller,
+        stored: StoredRole,
+    ) -> Result<String> {
+        let now = app.clock.now();
+        if self.grants.is_none() && self.view.is_none() {
+            if let Some(description) = &self.description {
+                app.directory
+                    .describe_role(org, &stored.role_id, description, now)
+                    .await?;
+            }
+            return Ok(stored.role_id);
+        }
+        covers_all(caller, org, &stored.role, "the role you would change")?;
+        let new = NewRole {
+            role: Role {
+                name: stored.role.name,
+                grants: self.grants.unwrap_or(stored.role.grants),
+            },
+            description: self.description.unwrap_or(stored.description),
+            frontend_view: self.view.map_or(stored.frontend_view, str::to_owned),
+        };
+        outranks(caller, org, &new.role)?;
+        app.directory
+            .replace_role(org, &stored.role_id, &new, now)
+            .await
+    }
+}
+
+pub(super) async fn assign(
+    State(app): State<Arc<App>>,
+    Within(org, name): Within,
+    Extension(seen): Extension<Seen>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let name = role_name(&name)?;
+    let mut body = Fields::of_body(body)?;
+    let user_id = body.required("user_id", fields::parsed(UserId::parse));
+    let user_id = body.finish(user_id)?;
+    let (app, org) = (&app, &org);
+    let assign = Endpoint::AssignRole;
+    admit(app, org, &headers, &seen, assign, |caller| async move {
+        let stored = app.directory.known_role(org, &name).await?;
+        outranks(&caller, org, &stored.role)?;
+        let now = app.clock.now();
+        if let Some(user) = app.directory.caller(org, &user_id, now).await? {
+            covers_all(&caller, org, &user.role, "the role you would take away")?;
+        }
+        app.directory
+            .assign_role(org, &user_id, &stored.role_id, now)
+            .await?;
+        Ok(Json(json!({ "role_id": stored.role_id })).into_response())
+    })
+    .await
+}
+
+/// The role of a path. What cannot be one is not there.
+fn role_name(name: &str) -> Result<RoleName> {
+    RoleName::parse(name).map_err(|error| Error::not_found("there is no such role").because(error))
+}

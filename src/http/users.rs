@@ -1,0 +1,202 @@
+//! `/v1/{organization}/user/`: users are made, listed and deleted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use rules::{Error, OrgId, Result, RoleName, UserId, decide};
+use serde_json::{Map, Value, json};
+
+use super::caller::{Organization, Within, admit, has, needed, outranks, permitted};
+use super::fields::{self, Fields};
+use super::layers::Seen;
+use super::page::{self, Order, Page};
+use super::problem::Problem;
+use crate::app::App;
+use crate::directory::{NewUser, User, UserDetails};
+use crate::guard::Endpoint;
+
+/// The most users of one page.
+const PAGE_MAX: usize = 100;
+
+/// A request to make a user. `login_link` is taken and not used: this server sends no e-mail.
+struct Invitation {
+    first_name: String,
+    last_name: String,
+    email: String,
+    role: RoleName,
+    details: UserDetails,
+}
+
+pub(super) async fn post(
+    State(app): State<Arc<App>>,
+    Organization(org): Organization,
+    Extension(seen): Extension<Seen>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let invitation = parse(Fields::of_body(body)?)?;
+    let (app, org) = (&app, &org);
+    let create = Endpoint::CreateUser;
+    admit(app, org, &headers, &seen, create, |caller| async move {
+        permitted(&caller, org, "User:InviteUser")?;
+        let stored = app.directory.known_role(org, &invitation.role).await?;
+        outranks(&caller, org, &stored.role)?;
+        let user_id = app
+            .identity
+            .new_user_id(&invitation.first_name, &invitation.last_name)?;
+        let new = NewUser {
+            org_id: org.clone(),
+            user_id: user_id.clone(),
+            role: invitation.role,
+            email: Some(invitation.email),
+            first_name: Some(invitation.first_name),
+            last_name: Some(invitation.last_name),
+        };
+        let now = app.clock.now();
+        app.directory
+            .create_user_with(&new, &invitation.details, now)
+            .await?;
+        let made = json!({"user_id": user_id, "verify_link": null});
+        Ok((StatusCode::CREATED, Json(made)).into_response())
+    })
+    .await
+}
+
+fn parse(mut body: Fields) -> Result<Invitation> {
+    let first_name = body.required("first_name", fields::text(256));
+    let last_name = body.required("last_name", fields::text(256));
+    let email = body.required("email", fields::parsed(User::check_email));
+    let role = body.required("role_name", fields::parsed(RoleName::parse));
+    body.optional("login_link", fields::text(2_048));
+    let preferences = body.optional("user_preferences", fields::value::<Map<_, _>>);
+    let nonsensitive = body.optional("nonsensitive_user_variables", fields::variables(19));
+    let sensitive = body.optional("sensitive_user_variables", fields::variables(20));
+    let sensitive: BTreeMap<String, String> = sensitive.unwrap_or_default();
+    let details = UserDetails {
+        preferences: preferences.unwrap_or_default(),
+        nonsensitive_variables: nonsensitive.unwrap_or_default(),
+        sensitive_variables: sensitive.into_keys().collect(),
+    };
+    let names = first_name.zip(last_name);
+    let made = names.zip(email.zip(role)).map(|(names, (email, role))| {
+        let (first_name, last_name) = names;
+        Invitation {
+            first_name,
+            last_name,
+            email,
+            role,
+            details,
+        }
+    });
+    body.finish(made)
+}
+
+/// Which users, in which order. Nobody named means all.
+struct Wanted {
+    user_ids: Vec<String>,
+    emails: Vec<String>,
+    page: Page,
+    orders: Vec<Order>,
+}
+
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Organization(org): Organization,
+    RawQuery(query): RawQuery,
+    Extension(seen): Extension<Seen>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let wanted = wanted(Fields::of_query(query.as_deref()))?;
+    let (app, org) = (&app, &org);
+    let list = Endpoint::ListUsers;
+    admit(app, org, &headers, &seen, list, |caller| async move {
+        let mut users = app.directory.users(org).await?;
+        users.retain(|user| {
+            let needed = needed(org, "User:GetUserInfo").with("user_id", user.user_id.as_str());
+            wanted.holds(user) && decide(&caller, &needed).is_allowed()
+        });
+        page::sort(&mut users, &wanted.orders, |user, field| {
+            let value = match field {
+                "first_name" => &user.first_name,
+                "last_name" => &user.last_name,
+                _ => &user.email,
+            };
+            value.as_deref().unwrap_or_default().to_lowercase()
+        });
+        let (users, next) = wanted.page.cut(users);
+        let users: Vec<Value> = users.iter().map(|user| instance(org, user)).collect();
+        let answer =
+            json!({"users": users, "has_more": next.is_some(), "continuation_token": next});
+        Ok(Json(answer).into_response())
+    })
+    .await
+}
+
+fn wanted(mut query: Fields) -> Result<Wanted> {
+    let user_ids = query.optional("user_id", fields::each(fields::any));
+    let emails = query.optional("email", fields::each(fields::any));
+    let page = Page::of(&mut query, PAGE_MAX);
+    let orders = page::orders(&mut query, ["first_name", "last_name", "email"]);
+    query.finish(Some(Wanted {
+        user_ids: user_ids.unwrap_or_default(),
+        emails: emails.unwrap_or_default(),
+        page,
+        orders,
+    }))
+}
+
+impl Wanted {
+    fn holds(&self, user: &User) -> bool {
+        let has_id = self.user_ids.iter().any(|id| id == user.user_id.as_str());
+        let email = user.email.as_deref().unwrap_or_default();
+        let has_email = self
+            .emails
+            .iter()
+            .any(|one| one.eq_ignore_ascii_case(email));
+        (self.user_ids.is_empty() || has_id) && (self.emails.is_empty() || has_email)
+    }
+}
+
+/// As published. Texts that are not known are empty, for clients want texts; conversations are not counted here.
+fn instance(org: &OrgId, user: &User) -> Value {
+    json!({
+        "org_id": org,
+        "user_id": user.user_id,
+        "first_name": user.first_name.as_deref().unwrap_or_default(),
+        "last_name": user.last_name.as_deref().unwrap_or_default(),
+        "email": user.email.as_deref().unwrap_or_default(),
+        "user_stats": {"num_conversations": 0, "num_messages": 0, "last_message_time": null},
+        "role": user.role_id,
+        "preferences": user.details.preferences,
+        "nonsensitive_variables": user.details.nonsensitive_variables,
+        "sensitive_variables": user.details.sensitive_variables,
+        "enable_actions_access": false,
+    })
+}
+
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    Within(org, user_id): Within,
+    Extension(seen): Extension<Seen>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (app, org) = (&app, &org);
+    let delete = Endpoint::DeleteUser;
+    admit(app, org, &headers, &seen, delete, |caller| async move {
+        has(
+            &caller,
+            &needed(org, "User:DeleteUser").with("user_id", &user_id),
+        )?;
+        let user_id = UserId::parse(&user_id)
+            .map_err(|error| Error::not_found("there is no such user").because(error))?;
+        app.directory.delete_user(org, &user_id).await?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    })
+    .await
+}
