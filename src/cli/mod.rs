@@ -15,6 +15,7 @@ mod progress;
 mod prompt_logs;
 mod serve;
 mod sql;
+mod sql_file;
 mod table;
 mod token;
 mod user;
