@@ -204,7 +204,9 @@ async fn a_caller_who_hangs_up_takes_the_query_along() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_server_too_many_on_a_port_says_so_and_ends() {
     let server = Server::start(|data| data.org(ORG));
-    let output = server.data.run(["serve", "--listen", server.address()]);
+    let other = Data::new();
+    other.org(ORG);
+    let output = other.run(["serve", "--listen", server.address()]);
     assert_eq!(output.status.code(), Some(1));
     let said = crate::support::stderr(&output);
     assert!(said.contains("cannot listen on"), "{said}");

@@ -85,6 +85,33 @@ fn events(first: i64) -> Vec<Value> {
 }
 
 #[tokio::test]
+async fn tables_with_files_of_one_name_are_not_taken_for_each_other() {
+    let mut declared = Declared::new();
+    let (one, two) = (
+        declared.table("one", "parquet"),
+        declared.table("two", "parquet"),
+    );
+    let clicks = declared.table("clicks", "ndjson");
+    fs::write(one.join("1.parquet"), declared.parquet(&events(1))).unwrap();
+    let other = json!({"key": 3, "short": "three"});
+    fs::write(two.join("1.parquet"), declared.parquet(&[other])).unwrap();
+    fs::write(clicks.join("1.parquet"), "no Parquet file").unwrap();
+    fs::write(clicks.join("1.json"), "{\"key\": 3}\n").unwrap();
+    let server = declared.serve();
+    let joined =
+        "SELECT name, short FROM one JOIN two ON id = two.key JOIN clicks ON clicks.key = two.key";
+    let crossed = "SELECT count(*) FROM two CROSS JOIN one";
+    check(
+        &server,
+        &[
+            (joined, json!([["event 3", "three"]])),
+            (crossed, json!([[4]])),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
 #[expect(clippy::too_many_lines, reason = "two lists of queries")]
 async fn folders_of_files_are_tables_and_a_new_file_is_seen_by_the_next_query() {
     let mut declared = Declared::new();
@@ -162,6 +189,7 @@ async fn folders_of_files_are_tables_and_a_new_file_is_seen_by_the_next_query() 
                     ["events", "PARQUET"],
                     ["names", "DELTA"],
                     ["people", "CSV"],
+                    ["query_history", "SYSTEM"],
                 ]),
             ),
             (
