@@ -85,6 +85,25 @@ fn events(first: i64) -> Vec<Value> {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_replaced_is_read_by_the_next_query() {
+    let mut declared = Declared::new();
+    let events_folder = declared.table("events", "parquet");
+    fs::write(
+        events_folder.join("1.parquet"),
+        declared.parquet(&events(1)),
+    )
+    .unwrap();
+    let new = declared.parquet(&events(5));
+    let server = declared.serve();
+    let sql = "SELECT min(id), count(*) FROM events";
+    check(&server, &[(sql, json!([[1, 4]]))]).await;
+    fs::rename(&events_folder, events_folder.with_extension("old")).unwrap();
+    fs::create_dir(&events_folder).unwrap();
+    fs::write(events_folder.join("2.parquet"), new).unwrap();
+    check(&server, &[(sql, json!([[5, 4]]))]).await;
+}
+
+#[tokio::test]
 async fn tables_with_files_of_one_name_are_not_taken_for_each_other() {
     let mut declared = Declared::new();
     let (one, two) = (
