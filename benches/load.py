@@ -1,6 +1,6 @@
 """Many callers at once, from one thread: each sends its next request when it has the answer to the last.
 
-Costs some 15 to 40 microseconds of one core a request, the same for every side; `Load.cpu` says how much it was.
+What this costs itself is the same work for every side; `Load.cpu` says how much it was.
 """
 
 import collections
