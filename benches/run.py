@@ -271,7 +271,8 @@ def heading(python, load):
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), platform.machine())
     named = [line for line in versions.split() if line.split("==")[0] in
-             ("zipstream-ng", "uvicorn", "uvloop", "httptools", "datafusion", "duckdb", "roapi", "datasette")]
+             ("zipstream-ng", "uvicorn", "uvloop", "httptools", "datafusion", "duckdb", "roapi", "datasette",
+              "tpchgen-cli")]
     named += ["zip 9.8.1 (Rust)", sides.nginx_version() or "no nginx"]
     return (f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, load {load:.1f} at the start; "
             f"{', '.join(named)}, Python {platform.python_version()}.")

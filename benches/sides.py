@@ -49,7 +49,8 @@ def tpch_queries(python):
     if not folder.exists():
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", folder,
                         "duckdb==1.1.3"], check=True, timeout=300)
-    code = "import duckdb, json; duckdb.execute('LOAD tpch'); print(json.dumps(duckdb.execute('FROM tpch_queries()').fetchall()))"
+    code = ("import duckdb, json; duckdb.execute('LOAD tpch'); "
+            "print(json.dumps(duckdb.execute('FROM tpch_queries()').fetchall()))")
     printed = subprocess.run([python, "-c", code], stdout=subprocess.PIPE, check=True, timeout=60,
                              env=os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}).stdout
     return {number: sql.strip().rstrip(";") for number, sql in json.loads(printed)}
@@ -147,7 +148,8 @@ def roapi(python, tables, temp):
     """roapi over the same Parquet files, which it reads into memory at its start."""
     port = measure.free_port()
     named = [word for table, path in tables.items() for word in ("--table", f"{table}={path}")]
-    others = [word for kind in ("postgres", "flight-sql") for word in (f"--addr-{kind}", f"127.0.0.1:{measure.free_port()}")]
+    others = [word for kind in ("postgres", "flight-sql")
+              for word in (f"--addr-{kind}", f"127.0.0.1:{measure.free_port()}")]
     command = [python.parent / "roapi", "--addr-http", f"127.0.0.1:{port}", *others, *named]
     return running(command, port, temp / "roapi.log")
 

@@ -107,8 +107,8 @@ def tpch_query(asked, number, sql, rounds):
         answer = ours.answer(sql)[1]
         text, remark = sql, f"{len(answer['result']):,} rows, equal"
         if answer["truncated"]:
-            # The others stop where the endpoint stops, one row behind what it sends. No query of TPC-H with its own LIMIT
-            # has as many rows.
+            # The others stop where the endpoint stops, one row behind what it sends. No query of TPC-H with a LIMIT of
+            # its own has as many rows.
             text = f"{sql} LIMIT {ROWS_MAX + 1}"
             count = f"SELECT COUNT(*) AS n FROM ({sql}) AS q"
             counts = [ask(count)[1] for ask in asked.values()]
@@ -290,7 +290,8 @@ def asynchronous(run):
                          f"{fetched:.2f}"])
             rows.append([f"DuckDB, `COPY`, {kind}", f"{copied:.2f}", sizes[1], f"{peak:.0f}", ""])
     return table(f"{count:,} rows of 4 columns into a file", [
-        "", "seconds until it can be fetched", "MB", "peak memory of the process that writes, MB", "seconds to fetch it"], rows)
+        "", "seconds until it can be fetched", "MB", "peak memory of the process that writes, MB",
+        "seconds to fetch it"], rows)
 
 
 def until_ready(client, url, started):
@@ -332,7 +333,8 @@ def growth(run):
         run.command("prompt-logs", "import", org, run.temp / f"{org}.ndjson")
         run.command("prompt-logs", "compact", org)
     sqls = {
-        "one log by key and day": f"SELECT log_key, history FROM prompt_logs WHERE day = DATE '{newest}' AND log_key = '{key}'",
+        "one log by key and day": "SELECT log_key, history FROM prompt_logs "
+                                  f"WHERE day = DATE '{newest}' AND log_key = '{key}'",
         "one log by key": f"SELECT log_key, history FROM prompt_logs WHERE log_key = '{key}'",
         "aggregate of the newest day": "SELECT service_id, COUNT(*) AS n, MAX(log_key) AS last FROM prompt_logs "
                                        f"WHERE day = DATE '{newest}' GROUP BY service_id",
@@ -358,4 +360,5 @@ def growth(run):
     return table(f"`prompt_logs`, {each:,} logs a day, one caller", header, rows)
 
 
-PARTS = {"sql": queries, "tpch": tpch, "latency": latency, "async": asynchronous, "growth": growth, "fairness": fairness}
+PARTS = {"sql": queries, "tpch": tpch, "latency": latency, "async": asynchronous, "growth": growth,
+         "fairness": fairness}
