@@ -115,6 +115,27 @@ def many(path, count):
     return [f"{talk:024x}/" for talk in range(count // 20)]
 
 
+def tpch(generator, folder, scale):
+    """TPC-H's tables as one Parquet file each; the same every time. Returns the files by table."""
+    subprocess.run([generator, "parquet", "--scale-factor", str(scale), "--output-dir", folder], check=True, timeout=600,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return {path.stem: path for path in sorted(folder.glob("*.parquet"))}
+
+
+def days(path, count, each):
+    """`each` small logs on each of the last `count` whole days; returns the newest day and one log key of it."""
+    newest = dt.datetime.now(dt.timezone.utc).date() - dt.timedelta(days=1)
+    with open(path, "w", encoding="utf-8") as file:
+        for number in range(count * each):
+            day, place = divmod(number, each)
+            second = place * 86_400 // each
+            at = f"{newest - dt.timedelta(days=day)}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
+            file.write(f'{{"log_key": "{number * 7919 % 1_000_003:024x}/{number:07}", "created_at": "{at}", "history": '
+                       f'["user\\nquestion {number}"], "user_id": "user_{number % 50}", "service_id": "s{number % 7}"}}\n')
+    place = each // 2
+    return newest, f"{place * 7919 % 1_000_003:024x}/{place:07}"
+
+
 def bodies(name, count, logs_each):
     """NDJSON bodies of logs of 12 KB: half of each a system prompt that all share, half of it new."""
     system, pool = new_text()

@@ -52,10 +52,15 @@ def download(port, path, headers=()):
     return Download(seconds, first_byte, size)
 
 
+def opened(port, path, headers=()):
+    """One response to read from, slowly."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=dict(headers))
+    return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=TIMEOUT)
+
+
 def check_archive(port, path, headers, entries):
     """Fetches the archive once more, slowly, to see that it holds exactly these entries; returns its bytes."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=dict(headers))
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=TIMEOUT) as response:
+    with opened(port, path, headers) as response:
         content = response.read()
     archive = zipfile.ZipFile(io.BytesIO(content))
     if sorted(archive.namelist()) != sorted(entries):
@@ -91,6 +96,14 @@ class Client:
         if b" 200 " not in head.split(b"\r\n")[0]:
             raise OSError(f"{head[:100]!r}: {content[:300]!r}")
         return seconds, content
+
+    def status(self, path):
+        """The status that HEAD answers with."""
+        self.connection.sendall(f"HEAD {path} HTTP/1.1\r\n{self.head}\r\n".encode())
+        got = b""
+        while b"\r\n\r\n" not in got:
+            got += self.receive()
+        return int(got[9:12])
 
     def receive(self):
         part = self.connection.recv(1 << 20)

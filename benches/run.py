@@ -7,32 +7,33 @@
 import argparse
 import contextlib
 import json
-import math
 import os
 import pathlib
 import platform
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import traceback
 
 sys.dont_write_bytecode = True  # leaves the repository's folder as it is
 
 import corpus as corpora
 import measure
 import sides
-from corpus import repeat_messages
+import sql
+from report import percentile, table
 
 USER = "bench_admin"
-MESSAGE_COPIES = 20  # 5,108 real messages are too few to tell two engines apart
-AGGREGATE = "SELECT sender, COUNT(*) AS n, AVG(LENGTH(content)) AS mean FROM messages GROUP BY sender ORDER BY sender"
+PART_SECONDS = 600  # the most one part takes: nothing hangs
 CORPORA = {"agents": corpora.agents, "talks": corpora.conversations, "documents": corpora.independent}
 
 
 def main():
-    parts = {"downloads": downloads, "choosing": choosing, "writing": writing, "storage": storage, "sql": queries}
+    parts = {"downloads": downloads, "choosing": choosing, "writing": writing, "storage": storage} | sql.PARTS
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=pathlib.Path, help="also write the result to this file")
     parser.add_argument("--binary", type=pathlib.Path, help="measure this one instead of building a release")
@@ -48,13 +49,33 @@ def main():
     python, binary = sides.peers_python(), (args.binary or sides.build()).resolve()
     with tempfile.TemporaryDirectory() as temp, contextlib.ExitStack() as stack:
         run = Run(args, python, binary, pathlib.Path(temp), stack)
-        texts = [heading(python, load)]
+        texts, failed = [heading(python, load)], []
         for part in args.parts.split(","):
-            texts.append(parts[part](run))
+            began = time.monotonic()
+            texts.append(attempt(part, parts[part], run, failed))
+            sides.say(f"{part} took {time.monotonic() - began:.0f} s")
             print(texts[-1] + "\n", flush=True)
     report = "\n\n".join(texts) + "\n"
     if args.out:
         args.out.write_text(report, encoding="utf-8")
+    sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
+
+
+def attempt(name, part, run, failed):
+    """One part's text. What fails or takes too long is told in its place, and the next part goes on."""
+    def too_long(*_):
+        raise TimeoutError(f"it took longer than {PART_SECONDS} s")
+
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(PART_SECONDS)
+    try:
+        return part(run)
+    except Exception as error:
+        traceback.print_exc()
+        failed.append(name)
+        return f"### {name}\n\nfailed: {error}"
+    finally:
+        signal.alarm(0)
 
 
 class Run:
@@ -242,60 +263,6 @@ def storage(run):
     return table("Storage, compacted", ["", "MB as NDJSON", "MB on disk", "share", "files"], rows)
 
 
-def queries(run):
-    """SELECT 1, then the aggregate, at the endpoint and in the process of the peer in turn."""
-    corpus = run.corpus("agents")
-    message_count = repeat_messages(corpus.messages, 2 if run.quick else MESSAGE_COPIES)
-    run.imported(corpus)
-    run.command("table", "import", corpus.org, "messages", corpus.messages)
-    requests, rounds = (50, 5) if run.quick else (500, 30)
-    sides.say(f"querying, {requests} times SELECT 1 and {rounds} aggregates …")
-    client = run.client(corpus.org)
-    command = [run.python, sides.HERE / "peers/datafusion_loop.py", corpus.messages, run.temp / "messages.parquet"]
-    peer = run.stack.enter_context(subprocess.Popen(
-        list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-    run.stack.callback(peer.stdin.close)
-
-    def at_endpoint(sql):
-        body = json.dumps({"sql_query": sql, "async_query": False}).encode()
-        seconds, content = client("POST", f"/v1/{corpus.org}/admin/sql_query", body)
-        return seconds, json.loads(content)["result"]
-
-    def in_process(sql=None):
-        if sql:
-            peer.stdin.write(sql + "\n")
-            peer.stdin.flush()
-        answer = json.loads(peer.stdout.readline())
-        return answer["seconds"], answer["rows"]
-
-    in_process()
-    asked = {"amigo-admin, at the endpoint": at_endpoint, "datafusion package, in process": in_process}
-    warm = {name: (ask("SELECT 1"), ask(AGGREGATE)[1]) for name, ask in asked.items()}
-    compare(*[aggregate for _, aggregate in warm.values()])
-    latency, aggregate = {name: [] for name in asked}, {name: [] for name in asked}
-    for sql, times, count in (("SELECT 1", latency, requests), (AGGREGATE, aggregate, rounds)):
-        for _ in range(count):
-            for name, ask in asked.items():
-                times[name].append(ask(sql)[0] * 1e3)
-    rows = [[name, f"{statistics.median(latency[name]):.2f}", f"{percentile(latency[name], 99):.2f}",
-             f"{min(aggregate[name]):.1f}", f"{statistics.median(aggregate[name]):.1f}"] for name in asked]
-    return table("SQL, one caller", [
-        "", "`SELECT 1`, p50, ms", "p99, ms", f"aggregate over {message_count:,} messages, best, ms",
-        "median, ms"], rows)
-
-
-def compare(ours, theirs):
-    """Both sides have to answer the same before their speed means anything."""
-    same = len(ours) == len(theirs) and all(
-        a[:2] == b[:2] and math.isclose(a[2], b[2], rel_tol=1e-9) for a, b in zip(ours, theirs))
-    if not same:
-        raise ValueError(f"the answers differ: {ours} and {theirs}")
-
-
-def percentile(values, percent):
-    return sorted(values)[math.ceil(len(values) * percent / 100) - 1]
-
-
 # Telling
 
 
@@ -304,15 +271,11 @@ def heading(python, load):
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), platform.machine())
     named = [line for line in versions.split() if line.split("==")[0] in
-             ("zipstream-ng", "uvicorn", "uvloop", "httptools", "datafusion")]
+             ("zipstream-ng", "uvicorn", "uvloop", "httptools", "datafusion", "duckdb", "roapi", "datasette",
+              "tpchgen-cli")]
     named += ["zip 9.8.1 (Rust)", sides.nginx_version() or "no nginx"]
     return (f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, load {load:.1f} at the start; "
             f"{', '.join(named)}, Python {platform.python_version()}.")
-
-
-def table(title, header, rows):
-    lines = [f"### {title}", "", "| " + " | ".join(header) + " |", "|---" + "|--:" * (len(header) - 1) + "|"]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """The programs that are measured, on loopback: the server and what stands beside it."""
 
 import contextlib
+import json
 import os
 import pathlib
+import select
 import shutil
 import signal
 import subprocess
@@ -31,7 +33,7 @@ def say(text):
 
 def peers_python():
     """The interpreter of a virtual environment with the peers in it, made once."""
-    folder = REPOSITORY / "target/bench-venv"
+    folder = pathlib.Path(os.environ.get("BENCH_VENV", REPOSITORY / "target/bench-venv")).absolute()
     python = folder / "bin/python"
     if not python.exists():
         say("making the environment of the peers …")
@@ -39,6 +41,19 @@ def peers_python():
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r",
                     HERE / "requirements.txt"], check=True, timeout=900)
     return python
+
+
+def tpch_queries(python):
+    """The text of TPC-H's queries by number, as DuckDB 1.1.3 carries them; later wheels would have to download them."""
+    folder = python.parent.parent / "duckdb-1.1.3"
+    if not folder.exists():
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", folder,
+                        "duckdb==1.1.3"], check=True, timeout=300)
+    code = ("import duckdb, json; duckdb.execute('LOAD tpch'); "
+            "print(json.dumps(duckdb.execute('FROM tpch_queries()').fetchall()))")
+    printed = subprocess.run([python, "-c", code], stdout=subprocess.PIPE, check=True, timeout=60,
+                             env=os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}).stdout
+    return {number: sql.strip().rstrip(";") for number, sql in json.loads(printed)}
 
 
 def build():
@@ -92,6 +107,62 @@ def serve(binary, temp):
     port = measure.free_port()
     command = [binary, "--data", temp / "data", "serve", "--listen", f"127.0.0.1:{port}"]
     return running(command, port, temp / "server.log", AMIGO_ADMIN_LIMITS__RATE_LIMITS="false")
+
+
+class Engine:
+    """An engine in a process of its own, without HTTP: `datafusion` or `duckdb`, over tables by name."""
+
+    SECONDS = 120  # the most one query may take
+
+    def __init__(self, python, name, tables):
+        command = [python, HERE / "peers/sql_loop.py", name, *(f"{table}={path}" for table, path in tables.items())]
+        self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pid, self.name = self.process.pid, name
+        self.answer()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def __call__(self, sql):
+        """(seconds, rows) of one query."""
+        self.process.stdin.write(json.dumps(sql).encode() + b"\n")
+        self.process.stdin.flush()
+        answer = self.answer()
+        if "error" in answer:
+            raise OSError(f"{self.name}: {answer['error']}")
+        return answer["seconds"], answer["rows"]
+
+    def answer(self):
+        # One line out for one in: what readline takes cannot be the beginning of another.
+        if not select.select([self.process.stdout], [], [], self.SECONDS)[0]:
+            self.process.kill()
+            raise TimeoutError(f"{self.name} did not answer in {self.SECONDS} s")
+        return json.loads(self.process.stdout.readline())
+
+
+def roapi(python, tables, temp):
+    """roapi over the same Parquet files, which it reads into memory at its start."""
+    port = measure.free_port()
+    named = [word for table, path in tables.items() for word in ("--table", f"{table}={path}")]
+    others = [word for kind in ("postgres", "flight-sql")
+              for word in (f"--addr-{kind}", f"127.0.0.1:{measure.free_port()}")]
+    command = [python.parent / "roapi", "--addr-http", f"127.0.0.1:{port}", *others, *named]
+    return running(command, port, temp / "roapi.log")
+
+
+def datasette(python, tables, keys, temp):
+    """Datasette over the same rows in SQLite, with an index on each table's key."""
+    database = temp / "tpch.sqlite"
+    subprocess.run([python, HERE / "peers/sqlite.py", database,
+                    *(f"{table}={path}:{keys[table]}" for table, path in tables.items())], check=True, timeout=300)
+    port = measure.free_port()
+    command = [python, "-m", "datasette", "serve", "--immutable", database, "--port", port,
+               "--setting", "sql_time_limit_ms", "30000", "--setting", "max_returned_rows", "1000"]
+    return running(command, port, temp / "datasette.log")
 
 
 def archives(python, folder, ready, temp, stack):

@@ -60,13 +60,36 @@ impl Client {
 
     /// The answer to one synchronous query.
     pub(super) async fn query(&self, sql: &str) -> Result<Value> {
-        let url = format!("{}/v1/{}/admin/sql_query", self.base_url, self.organization);
-        let body = json!({"sql_query": sql, "async_query": false});
-        send(self.http.post(url).bearer_auth(&self.token).json(&body))
-            .await?
-            .json()
+        self.post_query(&json!({"sql_query": sql, "async_query": false}))
             .await
-            .map_err(broken)
+    }
+
+    /// The handle of a query whose rows go into a file.
+    pub(super) async fn submit(&self, sql: &str, result_format: &str) -> Result<Value> {
+        let body = json!({"sql_query": sql, "async_query": true, "result_format": result_format});
+        self.post_query(&body).await
+    }
+
+    async fn post_query(&self, body: &Value) -> Result<Value> {
+        let request = self.http.post(self.queries_url()).bearer_auth(&self.token);
+        let answer = send(request.json(body)).await?;
+        answer.json().await.map_err(broken)
+    }
+
+    /// What a signed URL answers, of which 202 says that the result is not there yet.
+    pub(super) async fn result(&self, signed_url: &str) -> Result<Response> {
+        send(self.http.get(signed_url)).await
+    }
+
+    /// Ends a submitted query.
+    pub(super) async fn cancel(&self, query_id: &str) -> Result<()> {
+        let url = format!("{}/{query_id}", self.queries_url());
+        send(self.http.delete(url).bearer_auth(&self.token)).await?;
+        Ok(())
+    }
+
+    fn queries_url(&self) -> String {
+        format!("{}/v1/{}/admin/sql_query", self.base_url, self.organization)
     }
 }
 
@@ -120,7 +143,8 @@ pub(super) async fn download(
     Ok(())
 }
 
-async fn save(answer: Response, output: &Path) -> Result<u64> {
+/// Writes an answer's body to a file, which appears only when it is whole; returns its bytes.
+pub(super) async fn save(answer: Response, output: &Path) -> Result<u64> {
     let unwritable =
         |error| Error::invalid(format!("{} cannot be written: {error}", output.display()));
     let mut part = output.as_os_str().to_owned();

@@ -18,6 +18,7 @@ mod role;
 mod serve;
 mod signing_key;
 mod sql;
+mod sql_file;
 mod table;
 mod token;
 mod user;

@@ -38,6 +38,14 @@ impl Progress {
         )
     }
 
+    /// Counts rows of unknown number.
+    pub(super) fn rows(what: impl Into<Cow<'static, str>>) -> Self {
+        let progress = Self::new(what.into(), None, false, "");
+        let style = ProgressStyle::with_template("{msg} {spinner} {pos} rows {elapsed}");
+        progress.bar.set_style(style.expect("a valid template"));
+        progress
+    }
+
     fn new(what: Cow<'static, str>, total: Option<u64>, bytes: bool, template: &str) -> Self {
         let bar = match total {
             Some(total) => ProgressBar::new(total)

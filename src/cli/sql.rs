@@ -1,11 +1,13 @@
 //! `amigo-admin sql`: a query over HTTP, its answer as a table, CSV or JSON.
 
+use std::path::PathBuf;
+
 use clap::ValueEnum;
 use rules::Result;
 use serde_json::Value;
 
 use super::client::Client;
-use super::{Context, print};
+use super::{Context, print, sql_file};
 
 /// Run one SQL query on a server
 ///
@@ -16,8 +18,11 @@ pub(super) struct Args {
     /// The query
     query: String,
     /// Form of the answer; --json is the same as --format json
-    #[arg(long, value_enum, default_value_t = Format::Table)]
+    #[arg(long, value_enum, default_value_t = Format::Table, conflicts_with = "output")]
     format: Format,
+    /// Write all rows into this file, however many: .csv, .ndjson, .parquet or .arrow says its form
+    #[arg(long, short)]
+    output: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -28,6 +33,9 @@ enum Format {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
+    if let Some(output) = args.output {
+        return sql_file::run(&args.query, &output, context).await;
+    }
     let answer = Client::sign_in().await?.query(&args.query).await?;
     let format = if context.json {
         Format::Json

@@ -46,6 +46,7 @@ fn another(setting: &Setting) -> (String, String) {
     let text = match setting.path {
         "data_dir" => "elsewhere",
         "server.listen" => "[::1]:9090",
+        "server.public_url" => "https://data.example.com",
         "logs.format" => "json",
         "logs.level" => "warn,amigo_admin=debug",
         "identity.issuer" => "https://amigo.example",

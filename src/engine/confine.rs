@@ -40,3 +40,57 @@ fn restrict(readable: &[PathBuf], writable: &[PathBuf]) -> Result<RulesetStatus,
         .restrict_self()?;
     Ok(status.ruleset)
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::fs;
+    use std::io::ErrorKind::PermissionDenied;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_but_the_folders_that_are_named() {
+        let root = tempfile::TempDir::new().unwrap();
+        let folder = |name: &str| {
+            let folder = root.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join("file"), name).unwrap();
+            folder
+        };
+        let (own, scratch, others) = (folder("own"), folder("scratch"), folder("others"));
+        let missing = root.path().join("missing");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        // It holds for this thread, which ends with it.
+        let confined = std::thread::spawn(move || {
+            let readable = [own.clone(), missing.clone()];
+            assert!(
+                confine(&readable, std::slice::from_ref(&scratch)).unwrap(),
+                "this kernel has no Landlock, which this test needs"
+            );
+            assert_eq!(fs::read_to_string(own.join("file")).unwrap(), "own");
+            fs::write(scratch.join("new"), "x").unwrap();
+            fs::remove_file(scratch.join("new")).unwrap();
+            let refused = [
+                fs::write(own.join("file"), "x").unwrap_err(),
+                fs::write(own.join("new"), "x").unwrap_err(),
+                fs::remove_file(own.join("file")).unwrap_err(),
+                fs::read(others.join("file")).unwrap_err(),
+                fs::read_dir(&others).unwrap_err(),
+                fs::read(own.join("../others/file")).unwrap_err(),
+                fs::read("/etc/passwd").unwrap_err(),
+                fs::read("/proc/self/environ").unwrap_err(),
+                fs::create_dir(&missing).unwrap_err(),
+                TcpStream::connect(address).unwrap_err(),
+                TcpListener::bind("127.0.0.1:0").unwrap_err(),
+            ];
+            for (number, error) in refused.iter().enumerate() {
+                assert_eq!(error.kind(), PermissionDenied, "{number}: {error}");
+            }
+        });
+        confined.join().unwrap();
+        assert!(TcpStream::connect(address).is_ok(), "the others go on");
+    }
+}

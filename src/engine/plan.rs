@@ -17,6 +17,7 @@ use datafusion::common::format::{ExplainFormat, ExplainStatementOptions};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::dataframe::DataFrame;
 use datafusion::execution::SessionStateDefaults;
+use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
@@ -90,6 +91,14 @@ impl Base {
         RuntimeEnvBuilder::new()
             .with_disk_manager_builder(disk)
             .with_memory_pool(Arc::new(FairSpillPool::new(self.pool_bytes)))
+            // The engine's caches go by path, and paths of declared tables begin in their own folders: one table would
+            // be answered with what is known of another.
+            .with_cache_manager(
+                CacheManagerConfig::default()
+                    .with_list_files_cache_limit(0)
+                    .with_file_statistics_cache_limit(0)
+                    .with_metadata_cache_limit(0),
+            )
             .with_object_store_registry(Arc::new(sources::Stores::default()))
             .build_arc()
             .map_err(from_engine)

@@ -90,11 +90,19 @@ impl Pool {
         let asked = Instant::now();
         let slot = self.pages.slot(&request.org_id, deadline).await;
         let queued = asked.elapsed();
-        let ran = match slot.and_then(|slot| Ok((slot, self.take(&request.org_id)?))) {
-            Ok((_slot, worker)) => self.run_on(worker, request, attendant, deadline).await,
-            Err(error) => Err(error),
+        let ran = async {
+            let _slot = slot?;
+            let worker = self.take(&request.org_id)?;
+            let was_used = worker.org.is_some();
+            let (answer, body) = self.run_on(worker, request, attendant, deadline).await?;
+            if was_used && answer.outcome == Outcome::Unavailable {
+                // Folders that were replaced since the worker was confined are closed to it, and open to a new one.
+                let worker = Worker::start(&self.settings, &self.spill)?;
+                return self.run_on(worker, request, attendant, deadline).await;
+            }
+            Ok((answer, body))
         };
-        let (cost, result) = told(ran);
+        let (cost, result) = told(ran.await);
         Ran {
             queued,
             cost,

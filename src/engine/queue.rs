@@ -220,24 +220,20 @@ mod tests {
             waiting.push((name, waits(&queue, name).await));
         }
         drop(also);
-        let mut order = Vec::new();
-        let mut running = Some(first);
+        let (mut order, mut held) = (Vec::new(), VecDeque::from([first]));
         while !waiting.is_empty() {
-            drop(running.take());
-            tokio::task::yield_now().await;
-            let mut now = Vec::new();
-            let mut later = Vec::new();
-            for (name, task) in waiting {
-                match task.is_finished() {
-                    true => now.push((name, task.await.unwrap().unwrap())),
-                    false => later.push((name, task)),
-                }
+            // Long enough for whoever was given a slot to take it.
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
             }
-            waiting = later;
-            for (name, slot) in now {
-                order.push(name);
-                running = Some(slot);
-            }
+            let next = waiting.iter().position(|(_, task)| task.is_finished());
+            let Some(next) = next else {
+                held.pop_front();
+                continue;
+            };
+            let (name, task) = waiting.remove(next);
+            order.push(name);
+            held.push_back(task.await.unwrap().unwrap());
         }
         // b had nothing running when a slot became free, and then they alternate.
         assert_eq!(order, ["b", "a", "b", "a", "a"]);

@@ -98,14 +98,17 @@ struct Confinement {
     org_id: OrgId,
     /// The kernel sees to it.
     in_force: bool,
-    /// A folder is missing: the organization has no table yet.
+    /// The folder of a declared table is missing.
     is_partial: bool,
 }
 
 impl Confinement {
     /// Leaves this process what the first request needs, and nothing else.
     fn of(request: &Request, settings: &Settings) -> Result<Self> {
-        let mut readable = vec![folder(&request.lake)?.join(request.org_id.as_str())];
+        let tables = folder(&request.lake)?.join(request.org_id.as_str());
+        // Before the organization has any: what is not there now, this process could never open.
+        crate::folder::create_private(&tables)?;
+        let mut readable = vec![tables];
         readable.extend(request.declared.iter().map(|table| table.folder.clone()));
         let mut writable = vec![settings.spill_dir.clone()];
         if let Output::File { folder: result, .. } = &request.output {

@@ -337,7 +337,7 @@ mod tests {
         directory.record_queries(&queries).await.unwrap();
         let history = History::start(directory.clone());
         let own = |caller: &Caller| Some((caller.org_id.clone(), caller.user_id.clone()));
-        for (user, count, pages) in [(None, 1253, 5), (own(&ann), 1203, 3), (own(&bob), 50, 3)] {
+        for (user, count, pages) in [(None, 1253, 4), (own(&ann), 1203, 3), (own(&bob), 50, 3)] {
             let reader = Reader {
                 directory: directory.clone(),
                 history: history.clone(),

@@ -31,6 +31,7 @@ mod sql_hostile;
 mod sql_query;
 mod sql_tables;
 mod sql_values;
+mod sql_workers;
 mod support;
 mod tidy;
 mod write_prompt_logs;

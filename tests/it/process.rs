@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::support::{
-    Answer, Data, SUPER_ADMINISTRATOR, Server, children, is_running, log, ndjson, wait_for,
+    Answer, Data, SUPER_ADMINISTRATOR, Server, busiest, children, is_running, log, ndjson, ticks,
+    wait_for,
 };
 
 const ORG: &str = "acme";
@@ -55,21 +56,6 @@ fn start_query(
     let query = tokio::spawn(server.sql_request(token, ORG, sql).send());
     wait_for("a worker to work", || (worked() > before + 1).then_some(()));
     query
-}
-
-/// Processor time of a process so far.
-fn ticks(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace();
-    fields
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse::<u64>().ok())
-        .sum()
 }
 
 #[track_caller]
@@ -207,7 +193,7 @@ async fn an_interrupt_from_the_terminal_lets_what_runs_finish_too() {
 async fn a_caller_who_hangs_up_takes_the_query_along() {
     let (server, token) = serve(&[("LIMITS__SQL_WORKERS", "1")]);
     let query = start_query(&server, &token, ENDLESS);
-    let busy = children(server.pid());
+    let busy = vec![busiest(server.pid())];
     query.abort();
     let _ = query.await;
     // The only worker is free again, long before the time limit, so the next query gets its answer.
@@ -218,7 +204,9 @@ async fn a_caller_who_hangs_up_takes_the_query_along() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_server_too_many_on_a_port_says_so_and_ends() {
     let server = Server::start(|data| data.org(ORG));
-    let output = server.data.run(["serve", "--listen", server.address()]);
+    let other = Data::new();
+    other.org(ORG);
+    let output = other.run(["serve", "--listen", server.address()]);
     assert_eq!(output.status.code(), Some(1));
     let said = crate::support::stderr(&output);
     assert!(said.contains("cannot listen on"), "{said}");

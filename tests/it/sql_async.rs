@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Data, SUPER_ADMINISTRATOR, Server};
+use crate::support::{Answer, Data, SUPER_ADMINISTRATOR, Server, log};
 
 const ORG: &str = "acme";
 
@@ -288,7 +288,11 @@ async fn the_same_idempotency_key_is_the_same_query() {
 
 #[tokio::test]
 async fn every_query_is_in_the_history() {
-    let server = Server::start(acme);
+    let server = Server::start(|data| {
+        acme(data);
+        data.import_table(ORG, "visits", &[json!({"page": "a"}), json!({"page": "b"})]);
+        data.import_logs(ORG, &[log("a/1", "system", &["history"])]);
+    });
     let token = server.token(ORG, SUPER_ADMINISTRATOR);
     server
         .rows(&token, ORG, "SELECT value FROM generate_series(1, 7)")
@@ -336,6 +340,16 @@ async fn every_query_is_in_the_history() {
         server.rows(&token, ORG, sql).await,
         json!([[true, true, true]])
     );
+    for sql in ["SELECT page FROM visits", "SELECT history FROM prompt_logs"] {
+        server.rows(&token, ORG, sql).await;
+        let scanned =
+            format!("SELECT max(bytes_scanned) > 0 FROM query_history WHERE sql_query = '{sql}'");
+        assert_eq!(
+            server.rows(&token, ORG, &scanned).await,
+            json!([[true]]),
+            "{sql}"
+        );
+    }
     let tables = server.rows(&token, ORG, "SHOW TABLES").await;
     assert!(tables.to_string().contains("query_history"), "{tables}");
 }

@@ -102,7 +102,7 @@ async fn names_are_found_whatever_their_case() {
         ("SELECT count(*) FROM events JOIN users ON Events.UserID = users.User_Id", json!([[2]])),
         ("WITH Busy AS (SELECT userid AS Who FROM events) SELECT `WHO` FROM busy ORDER BY who", json!([["ann"], ["bob"]])),
         ("SELECT count(*) FROM events WHERE userId LIKE 'a%'", json!([[1]])),
-        ("DESCRIBE events", json!([["amount", "BIGINT"], ["createdAt", "TIMESTAMP"], ["parts", "BIGINT"], ["payload", "STRING"], ["userId", "STRING"]])),
+        ("DESCRIBE events", json!([["amount", "BIGINT", null], ["createdAt", "TIMESTAMP", null], ["parts", "BIGINT", null], ["payload", "STRING", null], ["userId", "STRING", null]])),
         ("SELECT column_name FROM information_schema.columns WHERE table_name = 'events' ORDER BY 1 LIMIT 2", json!([["amount"], ["createdAt"]])),
     ])
     .await;

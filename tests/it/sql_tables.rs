@@ -85,6 +85,52 @@ fn events(first: i64) -> Vec<Value> {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_replaced_is_read_by_the_next_query() {
+    let mut declared = Declared::new();
+    let events_folder = declared.table("events", "parquet");
+    fs::write(
+        events_folder.join("1.parquet"),
+        declared.parquet(&events(1)),
+    )
+    .unwrap();
+    let new = declared.parquet(&events(5));
+    let server = declared.serve();
+    let sql = "SELECT min(id), count(*) FROM events";
+    check(&server, &[(sql, json!([[1, 4]]))]).await;
+    fs::rename(&events_folder, events_folder.with_extension("old")).unwrap();
+    fs::create_dir(&events_folder).unwrap();
+    fs::write(events_folder.join("2.parquet"), new).unwrap();
+    check(&server, &[(sql, json!([[5, 4]]))]).await;
+}
+
+#[tokio::test]
+async fn tables_with_files_of_one_name_are_not_taken_for_each_other() {
+    let mut declared = Declared::new();
+    let (one, two) = (
+        declared.table("one", "parquet"),
+        declared.table("two", "parquet"),
+    );
+    let clicks = declared.table("clicks", "ndjson");
+    fs::write(one.join("1.parquet"), declared.parquet(&events(1))).unwrap();
+    let other = json!({"key": 3, "short": "three"});
+    fs::write(two.join("1.parquet"), declared.parquet(&[other])).unwrap();
+    fs::write(clicks.join("1.parquet"), "no Parquet file").unwrap();
+    fs::write(clicks.join("1.json"), "{\"key\": 3}\n").unwrap();
+    let server = declared.serve();
+    let joined =
+        "SELECT name, short FROM one JOIN two ON id = two.key JOIN clicks ON clicks.key = two.key";
+    let crossed = "SELECT count(*) FROM two CROSS JOIN one";
+    check(
+        &server,
+        &[
+            (joined, json!([["event 3", "three"]])),
+            (crossed, json!([[4]])),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
 #[expect(clippy::too_many_lines, reason = "two lists of queries")]
 async fn folders_of_files_are_tables_and_a_new_file_is_seen_by_the_next_query() {
     let mut declared = Declared::new();
@@ -162,6 +208,7 @@ async fn folders_of_files_are_tables_and_a_new_file_is_seen_by_the_next_query() 
                     ["events", "PARQUET"],
                     ["names", "DELTA"],
                     ["people", "CSV"],
+                    ["query_history", "SYSTEM"],
                 ]),
             ),
             (
@@ -219,7 +266,7 @@ async fn a_name_the_lake_has_too_is_the_lakes_and_a_folder_without_files_is_no_t
             ("SELECT x FROM inside", json!([["1"]])),
             (
                 "SELECT DISTINCT table_name FROM information_schema.columns ORDER BY 1",
-                json!([["inside"], ["people"]]),
+                json!([["inside"], ["people"], ["query_history"]]),
             ),
         ],
     )
@@ -230,10 +277,15 @@ async fn a_name_the_lake_has_too_is_the_lakes_and_a_folder_without_files_is_no_t
     for table in ["empty", "no_delta", "missing"] {
         let sql = format!("SELECT * FROM {table}");
         let detail = server.sql(&token, ORG, &sql).await.detail(400);
-        assert!(detail.contains("not found"), "{detail}");
+        let said = format!("there is no table {table}");
+        assert!(
+            detail.starts_with(&said) && !detail.contains("did you mean"),
+            "{detail}"
+        );
     }
     let rival = server.token(RIVAL, SUPER_ADMINISTRATOR);
-    assert_eq!(server.rows(&rival, RIVAL, "SHOW TABLES").await, json!([]));
+    let tables = server.rows(&rival, RIVAL, "SHOW TABLES").await;
+    assert_eq!(tables.as_array().unwrap().len(), 1, "its history: {tables}");
     server
         .sql(&rival, RIVAL, "SELECT * FROM inside")
         .await
@@ -453,10 +505,10 @@ async fn tools_get_every_table_with_its_columns_as_json() {
     let body = answer.json();
     let tables = body["tables"].as_array().unwrap();
     let names: Vec<&Value> = tables.iter().map(|table| &table["name"]).collect();
-    assert_eq!(names, ["prompt_logs", "users"]);
+    assert_eq!(names, ["prompt_logs", "query_history", "users"]);
     let column = |name: &str, kind: &str| json!({"name": name, "type": kind, "nullable": true, "comment": null});
     assert_eq!(
-        tables[1]["columns"],
+        tables[2]["columns"],
         json!([column("age", "BIGINT"), column("user_id", "STRING")])
     );
     let logs = tables[0]["columns"].as_array().unwrap();
@@ -472,7 +524,7 @@ async fn tools_get_every_table_with_its_columns_as_json() {
 
     let empty = server.token(RIVAL, SUPER_ADMINISTRATOR);
     let names = schema(&server, Some(&empty), RIVAL).await.json();
-    assert_eq!(names["tables"][0]["name"], "secrets");
+    assert_eq!(names["tables"][1]["name"], "secrets");
     // The same callers as those of sql_query, and no others.
     schema(&server, None, ORG).await.detail(401);
     schema(&server, Some(&token), RIVAL).await.detail(401);
@@ -483,9 +535,12 @@ async fn tools_get_every_table_with_its_columns_as_json() {
 }
 
 #[tokio::test]
-async fn an_organization_without_tables_has_an_empty_schema() {
+async fn an_organization_without_tables_has_its_history_alone() {
     let server = Server::start(|data| data.org(ORG));
     let token = server.token(ORG, SUPER_ADMINISTRATOR);
     let answer = schema(&server, Some(&token), ORG).await;
-    assert_eq!(answer.json(), json!({"tables": []}));
+    let tables = answer.json()["tables"].clone();
+    assert_eq!(tables.as_array().unwrap().len(), 1, "{tables}");
+    assert_eq!(tables[0]["name"], "query_history");
+    assert_eq!(tables[0]["columns"][0]["name"], "query_id");
 }

@@ -576,6 +576,21 @@ fn stat(pid: u32) -> Option<(char, u32)> {
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
+/// The processor time a process has used, in ticks of a hundredth of a second.
+pub(crate) fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let used = |index| fields.split_whitespace().nth(index)?.parse::<u64>().ok();
+    // The fields 14 and 15 of proc_pid_stat(5): in user mode and in the kernel.
+    used(11).unwrap_or(0) + used(12).unwrap_or(0)
+}
+
+/// The child that has used the most processor time.
+pub(crate) fn busiest(pid: u32) -> u32 {
+    let busiest = children(pid).into_iter().max_by_key(|child| ticks(*child));
+    busiest.expect("a child")
+}
+
 /// A line of `/proc/PID/status`, in bytes.
 pub(crate) fn memory(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();

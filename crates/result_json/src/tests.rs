@@ -273,7 +273,7 @@ fn what_has_no_json_of_its_own_is_text() {
     );
     check(
         Time64MicrosecondArray::from(vec![1_500_000]),
-        r#"STRING ["00:00:01.500000"]"#,
+        r#"STRING ["00:00:01.500"]"#,
     );
 }
 

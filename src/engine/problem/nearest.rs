@@ -126,10 +126,11 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     rest.split_once(after).map(|(name, _)| name)
 }
 
-/// The most alike names, best first.
+/// The most alike names, best first. The name itself is none of them: a declared table may have no files yet.
 fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let others = names.filter(|other| *other != name);
     let name = name.to_lowercase();
-    let mut alike: Vec<(f64, &str)> = names
+    let mut alike: Vec<(f64, &str)> = others
         .map(|other| {
             let likeness = strsim::normalized_damerau_levenshtein(&name, &other.to_lowercase());
             (likeness, other)

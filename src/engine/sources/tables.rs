@@ -79,7 +79,7 @@ impl Tables {
     pub(super) fn formats(&self) -> impl Iterator<Item = (&str, &'static str)> {
         self.tables.iter().map(|table| {
             let format = match table {
-                Table::Server(_) => "server",
+                Table::Server(_) => "SYSTEM",
                 Table::Lake(_) => TableFormat::Delta.name(),
                 Table::Declared(table) => table.format.name(),
             };

@@ -23,6 +23,32 @@ fn client(server: &Server, key: &(String, String), user: &str, args: &[&str]) ->
 }
 
 #[test]
+fn sql_writes_whole_results_into_files() {
+    let server = Server::start(|data| data.org(ORG));
+    let key = server.data.api_key(ORG);
+    let query = "SELECT value FROM generate_series(1, 5000)";
+    for (name, lines) in [("rows.csv", 5001), ("rows.ndjson", 5000)] {
+        let args = ["--json", "sql", query, "--output", name];
+        let output = client(&server, &key, AMIGO_ADMINISTRATOR, &args);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let text = std::fs::read_to_string(server.data.file(name)).unwrap();
+        assert_eq!(
+            (printed["bytes"].as_u64(), text.lines().count()),
+            (Some(text.len() as u64), lines)
+        );
+    }
+    for (args, said) in [
+        (["sql", query, "-o", "rows.xls"], "says no form"),
+        (["sql", "SELECT nonsense", "-o", "no.csv"], "nonsense"),
+    ] {
+        let output = client(&server, &key, AMIGO_ADMINISTRATOR, &args);
+        check_output(&output, args[3], 1, &[said]);
+    }
+    assert!(!server.data.file("no.csv").exists());
+}
+
+#[test]
 fn sql_prints_a_table_csv_or_json() {
     let server = Server::start(|data| data.org(ORG));
     let key = server.data.api_key(ORG);

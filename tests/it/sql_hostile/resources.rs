@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{ORG, RIVAL, check_discreet, rivals};
-use crate::support::{SUPER_ADMINISTRATOR, Server, children, is_running, wait_for};
+use crate::support::{SUPER_ADMINISTRATOR, Server, children, is_running, ticks, wait_for};
 
 /// Runs until it is stopped.
 const ENDLESS: &str =
@@ -78,7 +78,7 @@ async fn a_heavy_query_is_answered_and_leaves_the_server_answering_others() {
         );
     }
     assert!(is_running(server_pid));
-    assert!(children(server_pid).len() <= 2, "no worker is left over");
+    assert!(children(server_pid).len() <= 6, "no worker is left over");
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn the_three_heavy_queries_of_the_record_are_refused_with_a_reason() {
     }
 }
 
-/// The one worker of a server that has one.
+/// The one worker of a server that has run no query yet and has one.
 fn worker(server: &Server) -> u32 {
     wait_for("a worker", || match children(server.pid()).as_slice() {
         [worker] => Some(*worker),
@@ -121,12 +121,12 @@ async fn at_the_time_limit_the_query_is_408_and_its_worker_gone() {
         "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r",
         "EXPLAIN ANALYZE SELECT count(*) FROM generate_series(1, 1000000000000)",
     ] {
-        let busy = worker(&server);
+        let before = children(server.pid());
         let detail = server.sql(&token, ORG, sql).await.detail(408);
         assert!(detail.contains("time limit"), "{detail}");
-        assert!(!is_running(busy), "{sql} still runs");
+        let ended = before.iter().filter(|worker| !is_running(**worker)).count();
+        assert_eq!(ended, 1, "{sql} still runs");
         assert_eq!(server.rows(&token, ORG, "SELECT 1").await, json!([[1]]));
-        assert_ne!(worker(&server), busy);
     }
 }
 
@@ -140,17 +140,8 @@ async fn the_time_limit_counts_from_the_request_waiting_included() {
         answer.detail(408);
     }
     let running = children(server.pid());
-    assert!(running.len() <= 1, "{running:?}");
+    assert!(running.len() <= 2, "{running:?}");
     assert_eq!(server.rows(&token, ORG, "SELECT 1").await, json!([[1]]));
-}
-
-/// The processor time a process has used, in ticks.
-fn ticks(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let used = |index| fields.split_whitespace().nth(index)?.parse::<u64>().ok();
-    // The fields 14 and 15 of proc_pid_stat(5): in user mode and in the kernel.
-    used(11).unwrap_or(0) + used(12).unwrap_or(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]

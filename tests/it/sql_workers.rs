@@ -1,0 +1,74 @@
+//! Who gets a query worker, and when: organizations take turns, and no worker is of two of them.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::{Data, SUPER_ADMINISTRATOR, Server, children, wait_for};
+
+/// Runs until it is stopped.
+const ENDLESS: &str =
+    "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+
+fn organizations(count: usize) -> impl FnOnce(&Data) {
+    move |data| (0..count).for_each(|number| data.org(&format!("org{number}")))
+}
+
+#[tokio::test]
+async fn many_organizations_leave_few_workers_and_all_of_them_confined() {
+    let server = Server::start_with(&[("LIMITS__SQL_WORKERS", "1")], organizations(6));
+    for number in (0..6).chain(0..6) {
+        let org = format!("org{number}");
+        let token = server.token(&org, SUPER_ADMINISTRATOR);
+        assert_eq!(server.rows(&token, &org, "SELECT 1").await, json!([[1]]));
+    }
+    // Two of the last organizations, and one that is nobody's yet.
+    wait_for("the others to end", || {
+        (children(server.pid()).len() <= 3).then_some(())
+    });
+    let warned = server
+        .log()
+        .into_iter()
+        .find(|line| line.contains("not confined"));
+    assert_eq!(
+        warned, None,
+        "this kernel has no Landlock, which this test needs"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_organization_makes_itself_wait_and_not_another() {
+    let settings = [
+        ("LIMITS__SQL_WORKERS", "1"),
+        ("LIMITS__SQL_SECONDS", "20"),
+        ("LIMITS__SQL_WAITING", "2"),
+    ];
+    let server = Server::start_with(&settings, organizations(2));
+    let (busy, other) = (
+        server.token("org0", SUPER_ADMINISTRATOR),
+        server.token("org1", SUPER_ADMINISTRATOR),
+    );
+    let flood: Vec<_> = (0..3)
+        .map(|_| tokio::spawn(server.sql_request(&busy, "org0", ENDLESS).send()))
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let refused = server.sql(&busy, "org0", "SELECT 1").await;
+    assert!(refused.header("retry-after").is_some());
+    let detail = refused.detail(503);
+    assert!(detail.contains("waiting"), "{detail}");
+    let started = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(server.rows(&other, "org1", "SELECT 1").await, json!([[1]]));
+    }
+    let taken = started.elapsed();
+    assert!(
+        taken < Duration::from_secs(10),
+        "{taken:?}: it waited for the other organization"
+    );
+    flood.iter().for_each(tokio::task::JoinHandle::abort);
+    // Those who wait give up their places with their connections.
+    wait_for("the flood to end", || {
+        flood.iter().all(|one| one.is_finished()).then_some(())
+    });
+    assert_eq!(server.rows(&busy, "org0", "SELECT 1").await, json!([[1]]));
+}
