@@ -33,7 +33,7 @@ def download(port, path, headers=()):
     with socket.create_connection(("127.0.0.1", port), TIMEOUT) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
         head = b""
-        while b"\r\n\r\n" not in head or head.endswith(b"\r\n\r\n"):
+        while not head.partition(b"\r\n\r\n")[2]:
             part = connection.recv(1 << 20)
             if not part:
                 raise OSError(f"no body: {head[:200]!r}")

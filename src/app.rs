@@ -71,6 +71,10 @@ impl App {
             file_workers,
             waiting: config.limits.sql_waiting,
             memory_bytes: config.limits.sql_memory_bytes,
+            seconds: config
+                .limits
+                .sql_seconds
+                .max(config.limits.sql_async_seconds),
             spill_dir: config.spill_dir(),
             spill_bytes: config.limits.sql_spill_bytes,
         })?;

@@ -78,7 +78,7 @@ section! {
         sql_result_hours: u32 = 24, (1..=720),
             "Hours the result of an asynchronous query can be fetched, counted from its submission; then it is deleted.";
         sql_memory_bytes: u64 = 2 * GIB, (GIB / 4..=1024 * GIB),
-            "Address space of one query worker, in bytes.";
+            "Memory one query worker may map, the engine included and its stacks not, in bytes.";
         sql_result_bytes: usize = 32 * MIB, (KIB..=1024 * MIB),
             "Bytes of JSON in the answer to one synchronous query.";
         sql_spill_bytes: u64 = 2 * GIB, (0..=1024 * GIB),

@@ -130,27 +130,7 @@ impl Directory {
     }
 }
 
-/// The grants of a user that have not expired. One that cannot be read is an error: it could be a Deny.
-pub(super) async fn current(
-    connection: &mut SqliteConnection,
-    org_id: &OrgId,
-    user_id: &UserId,
-    now: DateTime<Utc>,
-) -> Result<Vec<Grant>> {
-    let grants: Vec<String> = sqlx::query_scalar(
-        "SELECT permission_grant FROM temporary_permission_grants
-         WHERE org_id = ? AND user_id = ? AND expires_at > ? ORDER BY id",
-    )
-    .bind(org_id.as_str())
-    .bind(user_id.as_str())
-    .bind(now.timestamp_millis())
-    .fetch_all(connection)
-    .await
-    .map_err(failed)?;
-    grants.iter().map(|grant| parse(grant)).collect()
-}
-
-fn parse<T: serde::de::DeserializeOwned>(json: &str) -> Result<T> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(json: &str) -> Result<T> {
     serde_json::from_str(json).map_err(|error| damaged("a temporary grant", error))
 }
 

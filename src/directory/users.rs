@@ -216,26 +216,28 @@ impl Directory {
         user_id: &UserId,
         now: DateTime<Utc>,
     ) -> Result<Option<Standing>> {
-        // One transaction: role and grants are of one moment.
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
-        let row: Option<(String, String, i64)> = sqlx::query_as(
-            "SELECT name, permission_grants, users.created_at FROM users JOIN roles USING (org_id, role_id)
-             WHERE org_id = ? AND user_id = ?",
+        // One statement: role and grants are of one moment, and every request waits for it. A grant that cannot be read is
+        // an error: it could be a Deny.
+        let row: Option<(String, String, i64, String)> = sqlx::query_as(
+            "SELECT name, permission_grants, users.created_at,
+               (SELECT json_group_array(json(permission_grant) ORDER BY id) FROM temporary_permission_grants AS own
+                WHERE own.org_id = ?1 AND own.user_id = ?2 AND own.expires_at > ?3)
+             FROM users JOIN roles USING (org_id, role_id) WHERE org_id = ?1 AND user_id = ?2",
         )
         .bind(org_id.as_str())
         .bind(user_id.as_str())
-        .fetch_optional(&mut *transaction)
+        .bind(now.timestamp_millis())
+        .fetch_optional(&self.pool)
         .await
         .map_err(failed)?;
-        let Some((role, grants, since)) = row else {
+        let Some((role, grants, since, temporary_grants)) = row else {
             return Ok(None);
         };
         let caller = Caller {
             org_id: org_id.clone(),
             user_id: user_id.clone(),
             role: roles::role(&role, &grants)?,
-            temporary_grants: temporary_grants::current(&mut transaction, org_id, user_id, now)
-                .await?,
+            temporary_grants: temporary_grants::parse(&temporary_grants)?,
         };
         let since = instant(since)?;
         Ok(Some(Standing { caller, since }))

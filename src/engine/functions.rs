@@ -14,7 +14,7 @@ mod numbers;
 mod pattern;
 mod texts;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::catalog::TableFunction;
@@ -22,14 +22,35 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 use datafusion_functions_json::udfs as json_functions;
 
-/// All functions of a session.
-#[derive(Debug, Clone)]
+/// What operators and clauses call: `^`, `FLOOR`, `CEIL`, `TRIM`, `DISTINCT ON`.
+const UNASKED: &[&str] = &[
+    "power",
+    "floor",
+    "ceil",
+    "btrim",
+    "ltrim",
+    "rtrim",
+    "first_value",
+];
+
+/// Functions of sessions.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Functions {
     pub(super) scalar: Vec<Arc<ScalarUDF>>,
     pub(super) aggregate: Vec<Arc<AggregateUDF>>,
     pub(super) window: Vec<Arc<WindowUDF>>,
     pub(super) table: Vec<Arc<TableFunction>>,
     pub(super) higher_order: Vec<Arc<HigherOrderUDF>>,
+    by_name: HashMap<String, Vec<Place>>,
+}
+
+/// Where a function is in its list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Scalar(usize),
+    Aggregate(usize),
+    Window(usize),
+    HigherOrder(usize),
 }
 
 impl Functions {
@@ -51,7 +72,74 @@ impl Functions {
             window: picked(window, list::WINDOW, |f| f.name()).collect(),
             table: picked(table, list::TABLE, |f| f.name()).collect(),
             higher_order: picked(higher_order, list::HIGHER_ORDER, |f| f.name()).collect(),
+            by_name: HashMap::new(),
         }
+        .with_names()
+    }
+
+    /// Those that the text of a statement may call: whose names are among its words, and what the planner calls unasked.
+    pub(super) fn called_in(&self, sql: &str) -> Self {
+        let sql = sql.to_lowercase();
+        let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+        let words = sql.split(|letter| !is_part(letter));
+        let named = words.chain(UNASKED.iter().copied());
+        // In the order of the list, where later ones replace earlier ones of the same name.
+        let places: BTreeSet<Place> = named
+            .filter_map(|word| self.by_name.get(word))
+            .flatten()
+            .copied()
+            .collect();
+        let mut called = Self {
+            table: self.table.clone(),
+            ..Self::default()
+        };
+        for place in places {
+            match place {
+                Place::Scalar(n) => called.scalar.push(Arc::clone(&self.scalar[n])),
+                Place::Aggregate(n) => called.aggregate.push(Arc::clone(&self.aggregate[n])),
+                Place::Window(n) => called.window.push(Arc::clone(&self.window[n])),
+                Place::HigherOrder(n) => {
+                    called.higher_order.push(Arc::clone(&self.higher_order[n]))
+                }
+            }
+        }
+        called
+    }
+
+    fn with_names(mut self) -> Self {
+        fn names<'a, F: ?Sized>(
+            functions: &'a [Arc<F>],
+            of: fn(&F) -> (&str, &[String]),
+            place: fn(usize) -> Place,
+        ) -> impl Iterator<Item = (String, Place)> + 'a {
+            functions.iter().enumerate().flat_map(move |(n, function)| {
+                let (name, aliases) = of(function);
+                let names = std::iter::once(name.to_owned()).chain(aliases.iter().cloned());
+                names.map(move |name| (name, place(n))).collect::<Vec<_>>()
+            })
+        }
+        let all = names(&self.scalar, |f| (f.name(), f.aliases()), Place::Scalar)
+            .chain(names(
+                &self.aggregate,
+                |f| (f.name(), f.aliases()),
+                Place::Aggregate,
+            ))
+            .chain(names(
+                &self.window,
+                |f| (f.name(), f.aliases()),
+                Place::Window,
+            ))
+            .chain(names(
+                &self.higher_order,
+                |f| (f.name(), f.aliases()),
+                Place::HigherOrder,
+            ));
+        let mut by_name = HashMap::<String, Vec<Place>>::new();
+        for (name, place) in all {
+            by_name.entry(name).or_default().push(place);
+        }
+        self.by_name = by_name;
+        self
     }
 
     /// The scalar function of that name, as calls of it find it.
@@ -62,29 +150,14 @@ impl Functions {
 
     /// Every name a call can use, aliases and what the dialect rewrites included.
     pub(super) fn names(&self) -> BTreeSet<String> {
-        fn names<'a>(name: &'a str, aliases: &'a [String]) -> impl Iterator<Item = String> + 'a {
-            std::iter::once(name.to_owned()).chain(aliases.iter().cloned())
-        }
-        let scalar = self
-            .scalar
-            .iter()
-            .flat_map(|f| names(f.name(), f.aliases()));
-        let aggregate = self.aggregate.iter();
-        let aggregate = aggregate.flat_map(|f| names(f.name(), f.aliases()));
-        let window = self
-            .window
-            .iter()
-            .flat_map(|f| names(f.name(), f.aliases()));
         let table = self.table.iter().map(|f| f.name().to_owned());
-        let higher_order = self.higher_order.iter();
-        let higher_order = higher_order.flat_map(|f| names(f.name(), f.aliases()));
         let rewritten = super::dialect::REWRITTEN.iter();
-        scalar
-            .chain(aggregate)
-            .chain(window)
+        let rewritten = rewritten.map(|(name, ..)| (*name).to_owned());
+        self.by_name
+            .keys()
+            .cloned()
             .chain(table)
-            .chain(higher_order)
-            .chain(rewritten.map(|(name, ..)| (*name).to_owned()))
+            .chain(rewritten)
             .collect()
     }
 }

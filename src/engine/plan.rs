@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::arrow::datatypes::Schema;
 use datafusion::catalog::{
@@ -17,9 +17,11 @@ use datafusion::common::format::{ExplainFormat, ExplainStatementOptions};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::dataframe::DataFrame;
 use datafusion::execution::SessionStateDefaults;
-use datafusion::execution::cache::cache_manager::CacheManagerConfig;
+use datafusion::execution::cache::cache_manager::{
+    CacheManager, CacheManagerConfig, FileMetadataCache,
+};
 use datafusion::execution::context::SQLOptions;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::disk_manager::{DiskManager, DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -28,9 +30,11 @@ use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::{ExplainStatement, Statement as EngineStatement};
+use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{AnalyzeFormatKind, DescribeAlias, Statement as Sql};
 use rules::read_only::{self, Names, Statement};
 use rules::{Error, Result};
+use url::Url;
 
 use super::functions::Functions;
 use super::joins::CooperativeJoins;
@@ -39,24 +43,30 @@ use super::protocol::Request;
 use super::spelling::{Insensitive, Spelling};
 use super::worker::{Server, Settings};
 use super::{dialect, names, sources};
+use crate::lake::Lake;
 
 /// Names the unqualified tables resolve to; a query may write `amigo.default.users`.
 const CATALOG: &str = "amigo";
 const SCHEMA: &str = "default";
 const INFORMATION_SCHEMA: &str = "information_schema";
 
-/// Of the address space, what the engine's accounting may hand out: kernels allocate beside it, unseen.
-const POOL_SHARE: u64 = 40;
+/// Of a query's memory, what the engine's accounting may hand out: kernels allocate beside it, unseen.
+const POOL_SHARE: u64 = 60;
+
+/// What is kept of the files' footers, which the next query of the organization reads again.
+const FOOTERS_BYTES: usize = 32 * 1024 * 1024;
 
 /// The most nodes of a plan. People's queries have tens; every pass of the planner looks at each of them, and a query of
 /// a few lines can name a subquery that names a subquery twice.
 const NODES_MAX: usize = 5_000;
 
-/// What sessions have in common: limits, no state of any query.
+/// What sessions have in common: limits, no state of any query. Of the organization's tables, what every query finds out
+/// anew whether it still holds.
 pub(super) struct Base {
-    spill_dir: std::path::PathBuf,
-    spill_bytes: u64,
+    disk: Arc<DiskManager>,
     pool_bytes: usize,
+    lake: OnceLock<Lake>,
+    footers: Arc<FileMetadataCache>,
     /// Counted before the process is confined, which hides what the container allows.
     partitions: usize,
     scan_settings: Arc<SessionState>,
@@ -68,14 +78,24 @@ impl Base {
     pub(super) fn new(settings: &Settings) -> Result<Self> {
         let pool_bytes = usize::try_from(settings.memory_bytes / 100 * POOL_SHARE)
             .map_err(|error| Error::internal("the memory limit is no size").because(error))?;
+        let disk = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![
+                settings.spill_dir.clone(),
+            ]))
+            .with_max_temp_directory_size(settings.spill_bytes)
+            .build()
+            .map_err(from_engine)?;
+        let kept = CacheManagerConfig::default().with_metadata_cache_limit(FOOTERS_BYTES);
+        let kept = CacheManager::try_new(&kept).map_err(from_engine)?;
         let functions = Functions::all();
         let mut planners: Vec<Arc<dyn ExprPlanner>> =
             vec![Arc::new(dialect::Operators::new(functions.clone()))];
         planners.extend(SessionStateDefaults::default_expr_planners());
         Ok(Self {
-            spill_dir: settings.spill_dir.clone(),
-            spill_bytes: settings.spill_bytes,
+            disk: Arc::new(disk),
             pool_bytes,
+            lake: OnceLock::new(),
+            footers: kept.get_file_metadata_cache(),
             partitions: std::thread::available_parallelism().map_or(1, usize::from),
             scan_settings: Arc::new(sources::scan_settings()),
             functions,
@@ -83,25 +103,34 @@ impl Base {
         })
     }
 
-    /// A new environment, with caches and a memory pool of its own, for every query.
-    fn runtime(&self) -> Result<Arc<RuntimeEnv>> {
-        let disk = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![self.spill_dir.clone()]))
-            .with_max_temp_directory_size(self.spill_bytes);
-        RuntimeEnvBuilder::new()
-            .with_disk_manager_builder(disk)
+    /// The lake at this address, the same for every query; tables that were opened before are opened sooner.
+    fn lake(&self, url: &Url) -> Result<Lake> {
+        if let Some(lake) = self.lake.get().filter(|lake| lake.url() == url) {
+            return Ok(lake.clone());
+        }
+        let lake = Lake::at(url)?;
+        Ok(self.lake.get_or_init(|| lake.clone()).clone())
+    }
+
+    /// A new environment, with a memory pool of its own, for every query.
+    fn runtime(&self, request: &Request) -> Result<Arc<RuntimeEnv>> {
+        // The engine's caches go by path. Those of the lake's files are never used again; but paths of declared tables begin
+        // in their own folders, and one table would be answered with what is known of another.
+        let footers = request
+            .declared
+            .is_empty()
+            .then(|| Arc::clone(&self.footers));
+        let caches = CacheManagerConfig::default()
+            .with_list_files_cache_limit(0)
+            .with_file_statistics_cache_limit(0)
+            .with_metadata_cache_limit(footers.as_ref().map_or(0, |_| FOOTERS_BYTES))
+            .with_file_metadata_cache(footers);
+        let mut runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(self.pool_bytes)))
-            // The engine's caches go by path, and paths of declared tables begin in their own folders: one table would
-            // be answered with what is known of another.
-            .with_cache_manager(
-                CacheManagerConfig::default()
-                    .with_list_files_cache_limit(0)
-                    .with_file_statistics_cache_limit(0)
-                    .with_metadata_cache_limit(0),
-            )
-            .with_object_store_registry(Arc::new(sources::Stores::default()))
-            .build_arc()
-            .map_err(from_engine)
+            .with_cache_manager(caches)
+            .with_object_store_registry(Arc::new(sources::Stores::default()));
+        runtime.disk_manager = Some(Arc::clone(&self.disk));
+        runtime.build_arc().map_err(from_engine)
     }
 }
 
@@ -122,10 +151,14 @@ pub(super) async fn plan(base: &Base, server: &Arc<Server>, request: &Request) -
     let written = read_only::parse(&request.sql, Names::Written)?;
     let kind = written.kind;
     let names = names::written(&written.tree);
-    let (state, tables) = session(base, server, request).await?;
-    let mut tree = folded(&state, &tables, &request.sql, written.tree).await?;
+    let scope = Scope::new(base, server, request).await?;
+    let tables = Arc::clone(&scope.tables);
+    let mut tree = folded(&tables, &request.sql, written.tree).await?;
     dialect::rewrite(&mut tree)?;
     names::alias(&mut tree);
+    // Thousands of functions would be entered into the session, and taken out again, for the few that a query calls.
+    let functions = base.functions.called_in(&tree.to_string());
+    let state = session(base, request, scope, functions)?;
     let plan = state
         .statement_to_plan(for_engine(tree)?)
         .await
@@ -151,12 +184,7 @@ pub(super) async fn plan(base: &Base, server: &Arc<Server>, request: &Request) -
 }
 
 /// The statement's tree with names that the engine finds. `written` is the tree of the text as it stands.
-async fn folded(
-    state: &SessionState,
-    tables: &Insensitive,
-    sql: &str,
-    written: Sql,
-) -> Result<Sql> {
+async fn folded(tables: &Insensitive, sql: &str, written: Sql) -> Result<Sql> {
     let fold = |exact: &[String]| read_only::parse(sql, Names::Folded { exact });
     let tree = match sql.contains(['"', '`']) {
         true => fold(&[])?.tree,
@@ -164,8 +192,8 @@ async fn folded(
         false => written,
     };
     let statement = EngineStatement::Statement(Box::new(tree));
-    let references = state.resolve_table_references(&statement);
-    for reference in references.map_err(from_engine)? {
+    let (references, _) = resolve_table_references(&statement, true).map_err(from_engine)?;
+    for reference in references {
         let table = reference.resolve(CATALOG, SCHEMA);
         if *table.catalog == *CATALOG && *table.schema == *SCHEMA {
             tables.table(&table.table).await.map_err(from_engine)?;
@@ -254,23 +282,45 @@ pub(super) fn verify(plan: &LogicalPlan) -> Result<()> {
     read_only.verify_plan(plan).map_err(from_engine)
 }
 
-/// The third wall: a session that knows this organization's tables, the functions of our list and nothing else.
-pub(super) async fn session(
+/// What a query can name, and the environment it is read in.
+pub(super) struct Scope {
+    runtime: Arc<RuntimeEnv>,
+    listed: Arc<sources::Tables>,
+    tables: Arc<Insensitive>,
+}
+
+impl Scope {
+    pub(super) async fn new(base: &Base, server: &Arc<Server>, request: &Request) -> Result<Self> {
+        let (runtime, lake) = (base.runtime(request)?, base.lake(&request.lake)?);
+        let settings = &base.scan_settings;
+        let listed = sources::Tables::list(lake, request, server, settings, &runtime).await?;
+        let listed = Arc::new(listed);
+        let tables = Insensitive::new(Arc::clone(&listed) as Arc<dyn SchemaProvider>);
+        Ok(Self {
+            runtime,
+            listed,
+            tables: Arc::new(tables),
+        })
+    }
+}
+
+/// The third wall: a session that knows this organization's tables, the given functions of our list and nothing else.
+pub(super) fn session(
     base: &Base,
-    server: &Arc<Server>,
     request: &Request,
-) -> Result<(SessionState, Arc<Insensitive>)> {
-    let runtime = base.runtime()?;
-    let tables = sources::Tables::list(request, server, &base.scan_settings, &runtime).await?;
-    let tables = Arc::new(tables);
-    let insensitive = Arc::new(Insensitive::new(
-        Arc::clone(&tables) as Arc<dyn SchemaProvider>
-    ));
+    scope: Scope,
+    functions: Functions,
+) -> Result<SessionState> {
+    let Scope {
+        runtime,
+        listed,
+        tables,
+    } = scope;
     let catalog = MemoryCatalogProvider::new();
     catalog
-        .register_schema(SCHEMA, Arc::clone(&insensitive) as Arc<dyn SchemaProvider>)
+        .register_schema(SCHEMA, tables as Arc<dyn SchemaProvider>)
         .map_err(from_engine)?;
-    let information = sources::InformationSchema::new(CATALOG, SCHEMA, tables);
+    let information = sources::InformationSchema::new(CATALOG, SCHEMA, listed);
     catalog
         .register_schema(INFORMATION_SCHEMA, Arc::new(information))
         .map_err(from_engine)?;
@@ -290,16 +340,16 @@ pub(super) async fn session(
         .with_runtime_env(runtime)
         .with_expr_planners(base.planners.clone())
         .with_type_planner(Arc::new(dialect::Types))
-        .with_scalar_functions(base.functions.scalar.clone())
-        .with_aggregate_functions(base.functions.aggregate.clone())
-        .with_window_functions(base.functions.window.clone())
-        .with_higher_order_functions(base.functions.higher_order.clone())
-        .with_table_function_list(base.functions.table.clone())
+        .with_scalar_functions(functions.scalar)
+        .with_aggregate_functions(functions.aggregate)
+        .with_window_functions(functions.window)
+        .with_higher_order_functions(functions.higher_order)
+        .with_table_function_list(functions.table)
         .with_physical_optimizer_rule(Arc::new(CooperativeJoins))
         .with_catalog_list(Arc::new(catalogs))
         // The instant the caller asked at, once for the whole query.
         .with_execution_props(ExecutionProps::new().with_query_execution_start_time(request.now))
         .with_table_factories(HashMap::new())
         .with_file_formats(Vec::new());
-    Ok((builder.build(), insensitive))
+    Ok(builder.build())
 }

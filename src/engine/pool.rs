@@ -8,9 +8,9 @@ use std::time::Duration;
 use rules::{Error, OrgId, Result};
 use tokio::time::{Instant, timeout_at};
 
-use super::process::{Attendant, Worker};
+use super::process::{Attendant, Worker, yield_to_others};
 use super::protocol::{Answer, Cost, Outcome, Request};
-use super::queue::Queue;
+use super::queue::{Queue, Slot};
 use super::spill::SpillDir;
 
 /// How many workers there are and what each may use.
@@ -26,6 +26,8 @@ pub struct PoolSettings {
     pub waiting: usize,
     /// Address space of one worker, in bytes.
     pub memory_bytes: u64,
+    /// The longest a query may take.
+    pub seconds: u64,
     /// Folder below which this server makes one of its own for what queries spill.
     pub spill_dir: PathBuf,
     /// Bytes one query may spill.
@@ -91,14 +93,16 @@ impl Pool {
         let slot = self.pages.slot(&request.org_id, deadline).await;
         let queued = asked.elapsed();
         let ran = async {
-            let _slot = slot?;
+            let slot = Some(&slot?);
             let worker = self.take(&request.org_id)?;
             let was_used = worker.org.is_some();
-            let (answer, body) = self.run_on(worker, request, attendant, deadline).await?;
+            let ran = self.run_on(worker, request, attendant, deadline, slot);
+            let (answer, body) = ran.await?;
             if was_used && answer.outcome == Outcome::Unavailable {
                 // Folders that were replaced since the worker was confined are closed to it, and open to a new one.
                 let worker = Worker::start(&self.settings, &self.spill)?;
-                return self.run_on(worker, request, attendant, deadline).await;
+                let ran = self.run_on(worker, request, attendant, deadline, slot);
+                return ran.await;
             }
             Ok((answer, body))
         };
@@ -131,9 +135,10 @@ impl Pool {
             let _slot = slot?;
             started().await?;
             let worker = Worker::start(&self.settings, &self.spill)?;
-            worker.yield_to_others();
+            yield_to_others(worker.group());
             let deadline = Instant::now() + limit;
-            self.run_on(worker, request, attendant, deadline).await
+            let ran = self.run_on(worker, request, attendant, deadline, None);
+            ran.await
         };
         let (cost, result) = told(ran.await);
         Ran {
@@ -143,17 +148,35 @@ impl Pool {
         }
     }
 
+    /// With a slot, the worker yields to those of other organizations when it should, and then ends with its query.
     async fn run_on(
         &self,
         mut worker: Worker,
         request: &Request,
         attendant: &dyn Attendant,
         deadline: Instant,
+        slot: Option<&Slot>,
     ) -> Result<(Answer, Vec<u8>)> {
-        match timeout_at(deadline, worker.run(request, attendant)).await {
+        const LOOK: Duration = Duration::from_millis(20);
+        let group = worker.group();
+        let mut yields = false;
+        let ran = {
+            let mut run = std::pin::pin!(timeout_at(deadline, worker.run(request, attendant)));
+            loop {
+                if !yields && slot.is_some_and(Slot::should_yield) {
+                    yield_to_others(group);
+                    yields = true;
+                }
+                tokio::select! {
+                    ran = &mut run => break ran,
+                    () = tokio::time::sleep(LOOK), if slot.is_some() && !yields => {}
+                }
+            }
+        };
+        match ran {
             Ok(Ok((answer, body))) => {
                 self.warn_once(&answer);
-                if answer.spent || request.output.is_file() {
+                if answer.spent || yields || request.output.is_file() {
                     worker.end().await;
                 } else {
                     self.keep(worker);

@@ -27,6 +27,9 @@ pub trait Attendant: Send + Sync {
     fn progress(&self, _progress: Progress) {}
 }
 
+/// Free memory that a worker keeps for what it needs next: 32 MiB.
+const KEPT_BYTES: &str = "33554432";
+
 /// A child process; dropping it kills it.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -38,6 +41,20 @@ pub(super) struct Worker {
     pub org: Option<OrgId>,
     /// Goes with the worker, whatever it left there.
     _spill: TempDir,
+}
+
+/// Lets all others go first where they need the processor. There is no way back without privileges.
+pub(super) fn yield_to_others(group: Option<Pid>) {
+    /// The lowest priority.
+    const NICE: i32 = 19;
+    // Of the group, because priorities are those of threads.
+    let Some(group) = group else { return };
+    if let Err(error) = rustix::process::setpriority_pgrp(Some(group), NICE) {
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            "a query worker keeps its priority"
+        );
+    }
 }
 
 /// Why a worker gave no answer.
@@ -53,12 +70,16 @@ impl Worker {
         let mut child = Command::new(&settings.program)
             .arg("query-worker")
             .args(["--memory-bytes", &settings.memory_bytes.to_string()])
+            .args(["--query-seconds", &settings.seconds.to_string()])
             .arg("--spill-dir")
             .arg(spill.path())
             .args(["--spill-bytes", &settings.spill_bytes.to_string()])
             .env_clear()
             // glibc reserves 64 MiB of address space for every thread's arena; few arenas leave room for the query.
             .env("MALLOC_ARENA_MAX", "2")
+            // What one batch gave back the next one takes again: otherwise every batch is mapped and cleared anew.
+            .env("MALLOC_MMAP_THRESHOLD_", KEPT_BYTES)
+            .env("MALLOC_TRIM_THRESHOLD_", KEPT_BYTES)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -85,20 +106,10 @@ impl Worker {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Lets the others go first where they need the processor.
-    pub(super) fn yield_to_others(&self) {
-        /// Half-way to the lowest priority.
-        const NICE: i32 = 10;
-        let pid = self
-            .child
-            .id()
-            .and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-        if let Err(error) = rustix::process::setpriority_process(pid, NICE) {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                "a query worker keeps its priority"
-            );
-        }
+    /// Of its process group, which is its own.
+    pub(super) fn group(&self) -> Option<Pid> {
+        let pid = i32::try_from(self.child.id()?).ok()?;
+        Pid::from_raw(pid)
     }
 
     pub(super) async fn run(

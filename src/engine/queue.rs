@@ -2,14 +2,19 @@
 //!
 //! At most `slots` queries run at once; others wait, each organization in a line of its own, and a slot that becomes
 //! free goes to the organizations in turn. An organization that has no query running does not wait for one that has
-//! many: it may use a slot beyond `slots`, of which there are as many again.
+//! many: it may use a slot beyond `slots`, of which there are as many again. And while others want to run, queries of an
+//! organization that has used much time already should yield the processor to them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rules::{Error, OrgId, Result};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
+
+/// What an organization's queries may use before they should yield to those of others.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// The queries that run and those that wait.
 #[derive(Debug)]
@@ -31,6 +36,8 @@ struct State {
 #[derive(Debug, Default)]
 struct Line {
     running: usize,
+    /// By queries that have ended since the organization had none.
+    used: Duration,
     waiting: VecDeque<oneshot::Sender<Slot>>,
 }
 
@@ -39,6 +46,7 @@ struct Line {
 pub(super) struct Slot {
     queue: Arc<Queue>,
     org: OrgId,
+    started: Instant,
 }
 
 impl Queue {
@@ -88,6 +96,7 @@ impl Queue {
         Slot {
             queue: Arc::clone(self),
             org: org.clone(),
+            started: Instant::now(),
         }
     }
 
@@ -130,10 +139,11 @@ impl State {
         self.organizations.entry(org.clone()).or_default().running += 1;
     }
 
-    fn end(&mut self, org: &OrgId) {
+    fn end(&mut self, org: &OrgId, used: Duration) {
         self.running -= 1;
         if let Some(line) = self.organizations.get_mut(org) {
             line.running -= 1;
+            line.used += used;
             line.waiting.retain(|waiting| !waiting.is_closed());
             if line.running == 0 && line.waiting.is_empty() {
                 self.organizations.remove(org);
@@ -165,17 +175,24 @@ impl State {
     }
 }
 
+impl Slot {
+    /// Whether others want to run, and the organization has had its share.
+    pub(super) fn should_yield(&self) -> bool {
+        let state = self.queue.state();
+        let used = state.organizations.get(&self.org).map(|line| line.used);
+        state.organizations.len() > 1 && used.unwrap_or_default() + self.started.elapsed() > GRACE
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.queue.state().end(&self.org);
+        self.queue.state().end(&self.org, self.started.elapsed());
         self.queue.hand_on();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn org(name: &str) -> OrgId {
@@ -208,6 +225,26 @@ mod tests {
         let error = queue.slot(&org("d"), Instant::now()).await.unwrap_err();
         assert_eq!(*error.kind(), rules::Kind::TimedOut);
         assert!(!third.is_finished());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_had_much_yields_while_others_want_to_run() {
+        let queue = Queue::new(2, 10);
+        let busy = queue.slot(&org("a"), soon()).await.unwrap();
+        tokio::time::advance(2 * GRACE).await;
+        assert!(!busy.should_yield(), "nobody else is there");
+        let other = queue.slot(&org("b"), soon()).await.unwrap();
+        assert!(busy.should_yield() && !other.should_yield());
+        let waiting = waits(&queue, "a").await;
+        drop(busy);
+        let next = waiting.await.unwrap().unwrap();
+        assert!(next.should_yield(), "what it used before counts");
+        drop(other);
+        assert!(!next.should_yield());
+        drop(next);
+        let fresh = queue.slot(&org("a"), soon()).await.unwrap();
+        let _other = queue.slot(&org("b"), soon()).await.unwrap();
+        assert!(!fresh.should_yield(), "it had nothing to run for a moment");
     }
 
     #[tokio::test]

@@ -10,7 +10,8 @@ use rules::{Caller, OrgId, Role, RoleName, TableName, UserId, read_only};
 use tempfile::TempDir;
 use url::Url;
 
-use super::plan::{Base, session, verify};
+use super::functions::Functions;
+use super::plan::{Base, Scope, session, verify};
 use super::worker::{self, Server};
 use super::{Output, Request};
 use crate::lake::Lake;
@@ -111,12 +112,16 @@ async fn lake(folder: &TempDir) -> Lake {
 async fn acme(folder: &TempDir, lake: &Lake) -> SessionState {
     let settings = worker::Settings {
         memory_bytes: 1 << 30,
+        query_seconds: 30,
         spill_dir: folder.path().join("spill"),
         spill_bytes: 0,
     };
     let base = Base::new(&settings).unwrap();
     let request = request(lake.url().clone());
-    session(&base, &Server::silent(), &request).await.unwrap().0
+    let scope = Scope::new(&base, &Server::silent(), &request)
+        .await
+        .unwrap();
+    session(&base, &request, scope, Functions::all()).unwrap()
 }
 
 fn request(lake: Url) -> Request {

@@ -25,6 +25,12 @@ use super::protocol::{
 /// Deep expressions recurse in the planner; what one needs is far below this, and untouched stack costs no memory.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
+/// Threads for reads and the like, beside those that compute.
+const BLOCKING_THREADS: usize = 8;
+
+/// A worker that has worked for so long is replaced, so that there is a limit for the processor's time of each.
+const BUSY: Duration = Duration::from_secs(600);
+
 /// How often the server is told how far a query is.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -34,6 +40,9 @@ pub struct Settings {
     /// Address space of the process, in bytes
     #[arg(long)]
     pub memory_bytes: u64,
+    /// Seconds that one query may take
+    #[arg(long)]
+    pub query_seconds: u64,
     /// Folder for what a query spills
     #[arg(long)]
     pub spill_dir: PathBuf,
@@ -61,15 +70,18 @@ pub fn run(settings: &Settings) -> Result<()> {
     let confinement = Confinement::of(&first, settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_stack_size(STACK_BYTES)
-        .max_blocking_threads(8)
+        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()
         .map_err(failed)?;
     let (requests, server) = listen();
+    let mut busy = Duration::ZERO;
     for request in std::iter::once(first).chain(requests) {
         confinement.check(&request)?;
         memory.reset_peak();
+        let began = std::time::Instant::now();
         let (outcome, mut cost, body) = answer(&runtime, &base, &server, request);
+        busy += began.elapsed();
         cost.peak_memory_bytes = memory.peak_bytes();
         let answer = Answer {
             outcome,
@@ -78,6 +90,7 @@ pub fn run(settings: &Settings) -> Result<()> {
             // What could not be read may be a folder that was not there when the process was confined.
             spent: confinement.is_partial
                 || outcome == Outcome::Unavailable
+                || busy > BUSY
                 || memory.mapped_bytes() > settings.memory_bytes / 2,
             bytes: body.len(),
         };
@@ -226,7 +239,13 @@ fn limit(settings: &Settings) -> Result<()> {
     let failed = |error: rustix::io::Errno| {
         Error::internal("the query worker cannot limit itself").because(error)
     };
-    setrlimit(Resource::As, at_most(settings.memory_bytes)).map_err(failed)?;
+    // Stacks are reserved and hardly used: they are not what the query needs.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let stacks = ((cores + BLOCKING_THREADS) * STACK_BYTES) as u64;
+    setrlimit(Resource::As, at_most(settings.memory_bytes + stacks)).map_err(failed)?;
+    // Behind the server's own limit, which a server that hangs would forget.
+    let seconds = (BUSY.as_secs() + settings.query_seconds).saturating_mul(cores as u64 + 1);
+    setrlimit(Resource::Cpu, at_most(seconds)).map_err(failed)?;
     // A core dump would hold tenants' data.
     setrlimit(Resource::Core, at_most(0)).map_err(failed)
 }

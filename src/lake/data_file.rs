@@ -27,11 +27,21 @@ use super::unavailable;
 /// these, so a shortened bound would be a wrong answer. Parquet shortens at this many bytes.
 const STATISTICS_TEXT_BYTES: usize = 1024;
 
+/// Rows of a page: a query that needs one row reads as many. Pages much smaller cost more than they save.
+const PAGE_ROWS: usize = 4096;
+
+/// A column with more distinct values than fit is written without a dictionary, which every query would have to read whole.
+const DICTIONARY_BYTES: usize = 64 * 1024;
+
 /// What every data file has in common; callers add what their columns need.
 pub fn table_properties() -> WriterPropertiesBuilder {
     let level = ZstdLevel::try_new(3).expect("3 is a zstd level");
     WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
+        // How often a page's rows are counted.
+        .set_write_batch_size(PAGE_ROWS / 4)
         .set_statistics_truncate_length(Some(STATISTICS_TEXT_BYTES))
         .set_created_by(concat!("amigo-admin ", env!("CARGO_PKG_VERSION")).to_owned())
 }

@@ -18,7 +18,7 @@ use crate::lake::prompt_log_table::{CREATED_AT, LOG_KEY};
 use crate::lake::{Group, Page};
 
 /// Which logs are asked for, as the files have them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Wanted {
     /// The least key asked for; with `after`, that key itself, which does not count.
     pub from: String,
@@ -140,16 +140,16 @@ impl Search<'_> {
         for group in open.groups() {
             let may_hold = |page: &&Page| page.may_hold(&self.wanted.from, until);
             let pages: Vec<&Page> = group.pages.iter().filter(may_hold).collect();
-            if pages.is_empty() {
-                continue;
-            }
-            if let Err(error) = self.read(open, &[LOG_KEY, CREATED_AT], group, &pages).await {
-                self.failed(&error);
-                self.salvage(open, group, &pages).await;
-            }
+            let mut pages = pages.as_slice();
             // Rows are sorted by key within a file: what follows comes later in the order.
-            if self.found.candidates.len() >= enough {
-                break;
+            while !pages.is_empty() && self.found.candidates.len() < enough {
+                let missing = enough - self.found.candidates.len();
+                let (next, later) = pages.split_at(first(pages, missing));
+                if let Err(error) = self.read(open, &[LOG_KEY, CREATED_AT], group, next).await {
+                    self.failed(&error);
+                    self.salvage(open, group, next).await;
+                }
+                pages = later;
             }
         }
     }
@@ -286,6 +286,16 @@ impl Search<'_> {
             .failure
             .get_or_insert_with(|| format!("{}: {error}", self.file.path));
     }
+}
+
+/// The number of pages, at least one, that have `rows` rows.
+fn first(pages: &[&Page], rows: usize) -> usize {
+    let mut taken = 0;
+    let has_all = pages.iter().position(|page| {
+        taken += page.rows;
+        taken >= rows
+    });
+    has_all.map_or(pages.len(), |last| last + 1)
 }
 
 /// Damage that decodes all the same shows in keys beyond the bounds of their page.

@@ -238,23 +238,26 @@ impl Plan {
     async fn candidates(&self) -> Found {
         let enough = self.limit + 1;
         let mut found = Found::default();
+        let mut wanted = self.wanted.clone();
         for (chunk, files) in self.files.chunks(FILES_AT_ONCE).enumerate() {
-            let behind = files.first().map_or("", |file| file.least_key());
-            let last = found.candidates.last();
-            if found.candidates.len() == enough
-                && last.is_some_and(|last| last.key.as_str() < behind)
-            {
+            let may_hold = |file: &LogFile| file.may_hold(&wanted.from, wanted.until.as_deref());
+            if !files.first().is_some_and(|file| may_hold(file)) {
                 break;
             }
-            let searches = files.iter().enumerate().map(|(index, file)| {
+            let files = files.iter().enumerate().filter(|(_, file)| may_hold(file));
+            let searches = files.map(|(index, file)| {
                 let number = chunk * FILES_AT_ONCE + index;
-                search(Arc::clone(&self.store), file, number, &self.wanted, enough)
+                search(Arc::clone(&self.store), file, number, &wanted, enough)
             });
             for one in futures::future::join_all(searches).await {
                 found.add(one);
             }
             found.candidates.sort_unstable_by(|a, b| a.key.cmp(&b.key));
             found.candidates.truncate(enough);
+            if let Some(last) = found.candidates.get(self.limit) {
+                // What comes behind it is not among the first any more.
+                wanted.until = Some(last.key.as_bytes().to_vec());
+            }
         }
         found
     }

@@ -65,10 +65,68 @@ async fn a_busy_organization_makes_itself_wait_and_not_another() {
         taken < Duration::from_secs(10),
         "{taken:?}: it waited for the other organization"
     );
+    // And it does so at the lowest priority by now, in all its threads.
+    wait_for("the busy query to yield the processor", || {
+        let workers = children(server.pid());
+        let yields = |pid: &u32| {
+            let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
+                .into_iter()
+                .flatten();
+            let nice: Vec<i32> = threads
+                .flatten()
+                .filter_map(|thread| nice(&thread.path()))
+                .collect();
+            nice.len() > 1 && nice.iter().all(|nice| *nice == 19)
+        };
+        workers.iter().any(yields).then_some(())
+    });
     flood.iter().for_each(tokio::task::JoinHandle::abort);
     // Those who wait give up their places with their connections.
     wait_for("the flood to end", || {
         flood.iter().all(|one| one.is_finished()).then_some(())
     });
     assert_eq!(server.rows(&busy, "org0", "SELECT 1").await, json!([[1]]));
+}
+
+/// What proc_pid_stat(5) calls `nice`, of a process or a thread.
+fn nice(folder: &std::path::Path) -> Option<i32> {
+    let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
+    // The name, the second field, may hold spaces.
+    stat.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(16)?
+        .parse()
+        .ok()
+}
+
+#[tokio::test]
+async fn the_kernel_limits_every_worker() {
+    let settings = [
+        ("LIMITS__SQL_SECONDS", "5"),
+        ("LIMITS__SQL_ASYNC_SECONDS", "7"),
+        ("LIMITS__SQL_MEMORY_BYTES", "1073741824"),
+    ];
+    let server = Server::start_with(&settings, organizations(1));
+    let token = server.token("org0", SUPER_ADMINISTRATOR);
+    server.rows(&token, "org0", "SELECT 1").await;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    for pid in children(server.pid()) {
+        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        let hard = |name: &str| {
+            let line = limits
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap();
+            let hard = line.split_whitespace().nth(1).unwrap();
+            hard.parse::<u64>()
+                .unwrap_or_else(|_| panic!("{name}: {hard}"))
+        };
+        assert_eq!(hard("Max cpu time"), (600 + 7) * (cores + 1));
+        assert_eq!(
+            hard("Max address space"),
+            (1 << 30) + (cores + 8) * (64 << 20)
+        );
+        assert_eq!(hard("Max core file size"), 0);
+    }
 }

@@ -197,3 +197,26 @@ fn sql_functions_are_documented_as_they_are() {
         "docs/sql-functions.md is out of date: run with UPDATE_DOCS=1"
     );
 }
+
+#[test]
+fn a_statement_s_session_has_what_its_words_name_and_nothing_else() {
+    let all = Functions::all();
+    for (name, places) in &all.by_name {
+        let called = all.called_in(&format!("SELECT {}(a) FROM t", name.to_uppercase()));
+        assert_eq!(called.scalar(name), all.scalar(name), "{name}");
+        let has = |place: &Place| match place {
+            Place::Scalar(n) => called.scalar.contains(&all.scalar[*n]),
+            Place::Aggregate(n) => called.aggregate.contains(&all.aggregate[*n]),
+            Place::Window(n) => called.window.contains(&all.window[*n]),
+            Place::HigherOrder(n) => {
+                let higher_order = called.higher_order.iter();
+                higher_order
+                    .clone()
+                    .any(|f| f.name() == all.higher_order[*n].name())
+            }
+        };
+        assert!(places.iter().all(has), "{name}");
+    }
+    let few = all.called_in("SELECT a FROM t");
+    assert!(few.scalar.len() < 2 * UNASKED.len(), "{:?}", few.scalar);
+}

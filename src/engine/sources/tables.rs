@@ -50,12 +50,12 @@ impl Tables {
     /// # Errors
     /// `Unavailable` when the lake does not answer.
     pub(in super::super) async fn list(
+        lake: Lake,
         request: &Request,
         server: &Arc<Server>,
         settings: &Arc<SessionState>,
         runtime: &Arc<RuntimeEnv>,
     ) -> Result<Self> {
-        let lake = Lake::at(&request.lake)?;
         let names = lake.tables(&request.org_id).await?;
         let declared = request.declared.iter();
         let declared =
