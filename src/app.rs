@@ -50,7 +50,9 @@ impl App {
     pub async fn open(config: Config, clock: Clock) -> Result<Arc<Self>> {
         let directory = Directory::open(&config.directory_file()).await?;
         let serving = only_server(&config)?;
-        let identity = Identity::open(directory.clone(), clock.clone(), &config.identity).await?;
+        let identity = Identity::open(directory.clone(), clock.clone(), &config.identity)
+            .await?
+            .with_providers(config.openid_providers())?;
         let read_limit = Duration::from_secs(config.limits.storage_seconds);
         let lake = Lake::local(&config.lake_dir())?.with_read_limit(read_limit);
         let program = std::env::current_exe().map_err(|error| {

@@ -15,11 +15,13 @@ use prompt_intake::otlp::KeyTemplate;
 use rules::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+mod openid;
 mod sources;
 mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use openid::OpenId;
 pub use tables::{DeclaredTable, Organizations, TableFormat};
 
 /// Days that prompt logs may be kept.
@@ -156,7 +158,7 @@ pub struct Config {
     pub prompt_logs: PromptLogs,
     pub keeping: Keeping,
     pub identity: Identity,
-    /// Tables that lie elsewhere.
+    /// Tables that lie elsewhere, and OpenID providers.
     pub organizations: Organizations,
 }
 
@@ -272,7 +274,8 @@ impl Config {
         tables::check(&self.organizations)?;
         check_level(&self.logs.level)?;
         check_public_url(&self.server.public_url)?;
-        check_issuer(&self.identity.issuer)
+        check_name("identity.issuer", &self.identity.issuer)?;
+        openid::check(self)
     }
 }
 
@@ -335,13 +338,13 @@ fn check_public_url(url: &str) -> Result<()> {
     )))
 }
 
-/// The issuer is compared byte for byte in every token, so a stray space or line break must not hide in it.
-fn check_issuer(issuer: &str) -> Result<()> {
-    let graphic = issuer.chars().all(|c| c.is_ascii_graphic());
-    if issuer.is_empty() || issuer.len() > 256 || !graphic {
-        return Err(Error::invalid(
-            "identity.issuer must be 1 to 256 printable ASCII characters without spaces",
-        ));
+/// An issuer and the like are compared byte for byte in every token, so a stray space or line break must not hide in them.
+fn check_name(setting: &str, name: &str) -> Result<()> {
+    let graphic = name.chars().all(|c| c.is_ascii_graphic());
+    if name.is_empty() || name.len() > 256 || !graphic {
+        return Err(Error::invalid(format!(
+            "{setting} must be 1 to 256 printable ASCII characters without spaces"
+        )));
     }
     Ok(())
 }

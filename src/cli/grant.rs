@@ -67,7 +67,8 @@ struct Create {
     justification: String,
 }
 
-fn attribute(text: &str) -> Result<(String, String)> {
+/// `ATTRIBUTE=VALUE`.
+pub(super) fn attribute(text: &str) -> Result<(String, String)> {
     match text.split_once('=') {
         Some((attribute, value)) if !attribute.is_empty() => {
             Ok((attribute.to_owned(), value.to_owned()))

@@ -1,16 +1,17 @@
-//! `amigo-admin role`: lists, makes and assigns the roles of an organization.
+//! `amigo-admin role`: lists, makes and assigns the roles of an organization, and explains what they come to.
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use rules::{Error, Grant, OrgId, Result, Role, RoleName, UserId};
+use rules::{Error, Grant, OrgId, RequiredPermission, Result, Role, RoleName, UserId, why};
 use serde_json::{Value, json};
 
+use super::grant::attribute;
 use super::org::{aligned, open_directory};
 use super::{Context, known_organization};
 use crate::directory::{NewRole, StoredRole};
 
-/// List, make and assign the roles of an organization
+/// List, make, assign and explain the roles of an organization
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -39,6 +40,29 @@ enum Command {
         #[arg(value_name = "USER_ID", value_parser = UserId::parse)]
         user_id: UserId,
     },
+    /// Tell whether a user has a permission, and why
+    Explain(Explain),
+}
+
+#[derive(Debug, clap::Args)]
+struct Explain {
+    /// The organization of the user
+    #[arg(value_name = "ORG", value_parser = OrgId::parse)]
+    org_id: OrgId,
+    /// The user
+    #[arg(value_name = "USER_ID", value_parser = UserId::parse)]
+    user_id: UserId,
+    /// Family:Name
+    #[arg(value_name = "PERMISSION", value_parser = permission)]
+    permission: RequiredPermission,
+    /// What is known of the thing it is about, as conditions see it; org_id is the user's organization unless given
+    #[arg(long, value_name = "ATTRIBUTE=VALUE", value_parser = attribute)]
+    with: Vec<(String, String)>,
+}
+
+fn permission(name: &str) -> Result<RequiredPermission> {
+    let permission = RequiredPermission::new(name);
+    permission.validate().map(|()| permission)
 }
 
 #[derive(Debug, clap::Args)]
@@ -80,6 +104,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
             context.print(|| format!("{user_id} has the role {role}"), assigned);
             Ok(())
         }
+        Command::Explain(explain) => explain.run(context).await,
     }
 }
 
@@ -104,6 +129,34 @@ impl Create {
             .create_role(&self.org_id, &new, context.clock.now())
             .await?;
         context.print(|| role_id.clone(), json!({ "role_id": role_id }));
+        Ok(())
+    }
+}
+
+impl Explain {
+    async fn run(self, context: &Context) -> Result<()> {
+        known_organization(context, &self.org_id).await?;
+        let directory = open_directory(context).await?;
+        let now = context.clock.now();
+        let caller = directory.caller(&self.org_id, &self.user_id, now).await?;
+        let caller = caller.ok_or_else(|| {
+            Error::not_found(format!(
+                "organization {} has no user {}",
+                self.org_id, self.user_id
+            ))
+        })?;
+        // As the server asks of everything in the organization.
+        let own = self.permission.with("org_id", self.org_id.as_str());
+        let asked = self
+            .with
+            .into_iter()
+            .fold(own, |asked, (attribute, value)| {
+                asked.with(attribute, value)
+            });
+        let why = why(&caller, &asked);
+        let value = serde_json::to_value(&why)
+            .map_err(|error| Error::internal("the reasons are no JSON").because(error))?;
+        context.print(|| why.to_string(), value);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rules::{Error, OrgId, Result, TableName};
 use serde::{Deserialize, Serialize};
 
-use super::Config;
+use super::{Config, OpenId};
 
 /// What is declared of organizations, by id.
 pub type Organizations = BTreeMap<OrgId, Organization>;
@@ -19,6 +19,8 @@ pub type Organizations = BTreeMap<OrgId, Organization>;
 #[serde(default, deny_unknown_fields)]
 pub struct Organization {
     tables: BTreeMap<TableName, Table>,
+    /// Whose tokens are taken for its users, besides our own.
+    pub(super) openid: Option<OpenId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

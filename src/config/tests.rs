@@ -309,6 +309,104 @@ fn a_table_that_can_be_none_is_refused_by_name() {
     );
 }
 
+/// An OpenID provider of an organization, one line of it changed.
+fn provider(org: &str, changed: &str) -> String {
+    let lines = [
+        "issuer = \"https://id.example\"",
+        "jwks_url = \"https://id.example/keys\"",
+        "audience = \"amigo\"",
+    ];
+    let name = changed.split(' ').next().unwrap_or_default();
+    let kept = lines
+        .into_iter()
+        .filter(|line| !line.starts_with(&format!("{name} ")));
+    let lines: Vec<&str> = kept.chain([changed]).collect();
+    format!("[organizations.{org}.openid]\n{}\n", lines.join("\n"))
+}
+
+#[test]
+fn an_organization_may_have_an_openid_provider_beside_its_tables() {
+    let table = "[organizations.acme.tables.events]\npath = \"events\"\nformat = \"csv\"\n";
+    let config = load(&(provider("acme", "") + table), &[]).unwrap();
+    let providers: Vec<_> = config.openid_providers().collect();
+    let expected = OpenId {
+        issuer: "https://id.example".to_owned(),
+        jwks_url: "https://id.example/keys".to_owned(),
+        audience: "amigo".to_owned(),
+        user_claim: "sub".to_owned(),
+    };
+    assert_eq!(
+        providers,
+        [(&rules::OrgId::parse("acme").unwrap(), &expected)]
+    );
+    assert_eq!(
+        config
+            .declared_tables(&rules::OrgId::parse("acme").unwrap())
+            .len(),
+        1
+    );
+    let config = load(&provider("acme", "user_claim = \"email\""), &[]).unwrap();
+    assert_eq!(
+        config.openid_providers().next().unwrap().1.user_claim,
+        "email"
+    );
+    for url in [
+        "http://localhost:1/keys",
+        "http://127.0.0.2/keys",
+        "http://[::1]:8080/keys",
+    ] {
+        load(&provider("acme", &format!("jwks_url = {url:?}")), &[]).unwrap();
+    }
+}
+
+#[test]
+fn a_provider_that_can_be_none_is_refused_by_name() {
+    let of = "organizations.acme.openid";
+    for url in [
+        "http://id.example/keys",
+        "http://127.0.0.1.id.example/keys",
+        "http://localhost.id.example/",
+        "http://10.0.0.1/keys",
+        "file:///etc/keys",
+        "id.example/keys",
+        "",
+    ] {
+        let changed = format!("jwks_url = {url:?}");
+        let expected = format!("{of}.jwks_url is {url:?}; it must be an https address");
+        refused(&provider("acme", &changed), &[], &[&expected]);
+    }
+    for name in ["issuer", "audience", "user_claim"] {
+        for value in ["", "a b"] {
+            let expected = format!("{of}.{name} must be 1 to 256 printable");
+            refused(
+                &provider("acme", &format!("{name} = {value:?}")),
+                &[],
+                &[&expected],
+            );
+        }
+    }
+    refused(
+        "[organizations.acme.openid]\nissuer = \"x\"",
+        &[],
+        &[of, "missing field"],
+    );
+    refused(
+        &provider("acme", "secret = \"x\""),
+        &[],
+        &["secret", "is no setting"],
+    );
+    refused(
+        &(provider("acme", "") + &provider("globex", "audience = \"other\"")),
+        &[],
+        &["organizations.globex.openid.issuer is the issuer of acme too"],
+    );
+    refused(
+        &provider("acme", "issuer = \"amigo-admin\""),
+        &[],
+        &["organizations.acme.openid.issuer is the issuer of identity too"],
+    );
+}
+
 #[test]
 fn the_document_has_a_line_for_every_setting_and_for_nothing_else() {
     let mut lines = DOCUMENT.lines().filter(|line| line.starts_with("| `"));

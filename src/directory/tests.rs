@@ -4,6 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod emails;
 mod temporary_grants;
 
 fn now() -> DateTime<Utc> {

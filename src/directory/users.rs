@@ -153,6 +153,21 @@ impl Directory {
         rows.iter().map(|row| user(org_id, row)).collect()
     }
 
+    /// The user with this e-mail address, whatever its capitals; none when the organization has none.
+    pub async fn user_with_email(&self, org_id: &OrgId, email: &str) -> Result<Option<UserId>> {
+        let user_id: Option<String> = sqlx::query_scalar(
+            "SELECT user_id FROM users WHERE org_id = ? AND email = ? COLLATE NOCASE",
+        )
+        .bind(org_id.as_str())
+        .bind(email)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(failed)?;
+        let user_id =
+            user_id.map(|id| UserId::parse(&id).map_err(|error| damaged("a user", error)));
+        user_id.transpose()
+    }
+
     /// Deletes a user, and what was granted to them: tokens that name them end.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Who is calling: API keys, sign-in and tokens.
+//! Who is calling: API keys, sign-in, tokens, and those of organizations' own OpenID providers.
 //!
 //! `http/caller` and the command line → here → `directory`. A token proves who somebody was when they signed in; what
 //! they may do is looked up at every request, so a changed role, a removed user and a revoked key count at once.
@@ -14,6 +14,8 @@ use crate::config;
 use crate::directory::{Directory, Standing};
 
 mod api_keys;
+mod jwks;
+mod openid;
 mod secrets;
 mod sign_in;
 #[cfg(test)]
@@ -24,6 +26,7 @@ mod user_ids;
 pub use api_keys::{DAYS_MAX, NewKey};
 pub use tokens::{Claims, PublicKey, Token};
 
+use openid::Providers;
 use secrets::Hashing;
 use tokens::{Tokens, new_signing_key};
 
@@ -33,6 +36,7 @@ pub struct Identity {
     directory: Directory,
     clock: Clock,
     tokens: Tokens,
+    providers: Providers,
     hashing: Hashing,
 }
 
@@ -48,8 +52,21 @@ impl Identity {
             directory,
             clock,
             tokens,
+            providers: Providers::default(),
             hashing: Hashing::new(),
         })
+    }
+
+    /// The same, taking the tokens of organizations' OpenID providers too.
+    ///
+    /// # Errors
+    /// `Internal` when this machine can make no HTTP client.
+    pub fn with_providers<'a>(
+        self,
+        declared: impl Iterator<Item = (&'a OrgId, &'a config::OpenId)>,
+    ) -> Result<Self> {
+        let providers = Providers::new(declared, &self.clock)?;
+        Ok(Self { providers, ..self })
     }
 
     /// A token for a user, on the operator's own authority.
@@ -67,18 +84,21 @@ impl Identity {
         self.tokens.issue(org_id, user_id, None).await
     }
 
-    /// What a token says, if this server issued it and it has not expired.
+    /// What a token says, if this server or the OpenID provider of an organization issued it and it has not expired.
     ///
     /// # Errors
-    /// `Unauthenticated`, never quoting the token.
+    /// `Unauthenticated`, never quoting the token; `Unavailable` while a provider's keys cannot be read.
     pub async fn verify(&self, token: &str) -> Result<Claims> {
-        self.tokens.verify(token).await
+        match self.providers.of(token) {
+            Some(provider) => provider.verify(token, &self.directory, &self.clock).await,
+            None => self.tokens.verify(token).await,
+        }
     }
 
     /// The caller a token names, with the role and the temporary grants they have now.
     ///
     /// # Errors
-    /// `Unauthenticated` as [`Identity::verify`] and [`Identity::caller`].
+    /// As [`Identity::verify`] and [`Identity::caller`].
     pub async fn authenticate(&self, token: &str) -> Result<Caller> {
         let claims = self.verify(token).await?;
         self.caller(&claims).await

@@ -6,6 +6,7 @@ use super::*;
 use crate::directory::{NewUser, Organization};
 
 mod api_keys;
+mod openid;
 mod tokens;
 
 fn org(id: &str) -> OrgId {

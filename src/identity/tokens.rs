@@ -22,12 +22,12 @@ use crate::directory::{Directory, SigningKey};
 /// Who the tokens are for: this server's API, whatever the issuer is called.
 const AUDIENCE: &str = "amigo-admin";
 
-/// Our own tokens have a few hundred bytes; anything longer is not worth parsing.
-const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// Our own tokens have a few hundred bytes, those of OpenID providers a few thousand; anything longer is not worth parsing.
+pub(super) const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
 /// How far the clocks of two machines may differ. Only for tokens that seem to come from the future and for keys that are
 /// about to retire: expiry is exact.
-const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
+pub(super) const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
 
 /// How often the keys are read again at most because a token names an unknown one; anybody can send such tokens.
 const REREAD_INTERVAL: TimeDelta = TimeDelta::seconds(1);
@@ -211,9 +211,7 @@ impl Tokens {
     fn check_times(&self, payload: &Payload) -> Result<()> {
         let now = self.clock.now().timestamp();
         if now >= payload.exp {
-            return Err(Error::unauthenticated(
-                "the token is expired; sign in again",
-            ));
+            return Err(expired());
         }
         let begins = payload.nbf.map_or(payload.iat, |nbf| nbf.max(payload.iat));
         if begins > now + CLOCK_SKEW.num_seconds() {
@@ -314,11 +312,15 @@ pub(super) fn new_signing_key(now: DateTime<Utc>) -> Result<SigningKey> {
 }
 
 /// One sentence for every defect of a token but its age.
-fn not_valid() -> Error {
+pub(super) fn not_valid() -> Error {
     Error::unauthenticated("the token is not valid; sign in again")
 }
 
-fn instant(seconds: i64) -> Option<DateTime<Utc>> {
+pub(super) fn expired() -> Error {
+    Error::unauthenticated("the token is expired; sign in again")
+}
+
+pub(super) fn instant(seconds: i64) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(seconds, 0)
 }
 

@@ -240,3 +240,36 @@ fn every_file_says_what_it_is_for() {
         }
     }
 }
+
+#[test]
+fn every_permission_the_code_asks_for_is_in_the_list() {
+    let is_permission = |text: &str| {
+        let is_word = |word: &str| {
+            word.starts_with(|letter: char| letter.is_ascii_uppercase())
+                && word.chars().all(|letter| letter.is_ascii_alphanumeric())
+        };
+        text.split_once(':')
+            .is_some_and(|(family, name)| is_word(family) && is_word(name))
+    };
+    let mut asked = Vec::new();
+    for (file, text) in sources("src") {
+        if file.to_string_lossy().contains("tests") {
+            continue;
+        }
+        // What stands between quotes, in code; a string over several lines is none of these.
+        for line in code(&text).take_while(|line| !line.starts_with("mod tests {")) {
+            let quoted = line.split('"').skip(1).step_by(2);
+            asked.extend(quoted.filter(|text| is_permission(text)).map(str::to_owned));
+        }
+    }
+    assert!(asked.len() >= 15, "{asked:?}");
+    for permission in asked {
+        let listed = rules::PERMISSIONS
+            .iter()
+            .any(|(name, _)| *name == permission);
+        assert!(
+            listed,
+            "{permission} is not in crates/rules/src/permissions.rs"
+        );
+    }
+}

@@ -2,10 +2,11 @@
 //!
 //! The HTTP layer asks once per endpoint, the prompt log endpoints once per log. Promises: what is not granted is
 //! denied, a Deny wins over every Allow, and what is unknown counts against the caller.
-//! Not here: which of two roles is greater ([`covers`](crate::covers)).
+//! Not here: which of two roles is greater ([`covers`](crate::covers)), and the full reasons, which are for the
+//! operator ([`why()`](crate::why())).
 
 use crate::grants::{SELF_ORG_ID, SELF_USER_ID, is_full_name};
-use crate::{Action, Caller, Condition, Grant, RequiredPermission, RoleName};
+use crate::{Action, Caller, Condition, Grant, OrgId, RequiredPermission, RoleName, UserId};
 use std::fmt;
 
 /// The answer to one question about a permission.
@@ -17,7 +18,9 @@ pub enum Decision {
     Denied(Denial),
 }
 
-/// Why a caller may not. Displayed, it is the sentence of an `-error` entry (the wire contract, section 1).
+/// Why a caller may not. Displayed, it is the sentence of an `-error` entry and of a 403 (the wire contract, sections 1
+/// and 4): it names what was asked for, but tells values only where they are the caller's own ids. Whose log it is, and
+/// what its writer noted on it, is not for somebody who may not read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
     /// The permission the caller lacks.
@@ -26,6 +29,8 @@ pub struct Denial {
     pub denied_by: Option<Grant>,
     /// The role that holds `denied_by`; `None` when that is a temporary grant.
     pub denied_by_role: Option<RoleName>,
+    /// Whose ids may be told.
+    caller: (OrgId, UserId),
 }
 
 impl Decision {
@@ -43,11 +48,19 @@ impl fmt::Display for Denial {
             (Some(_), Some(role)) => write!(f, "is denied by a grant of role {role}")?,
             (Some(_), None) => f.write_str("is denied by a temporary grant")?,
         }
+        let (org_id, user_id) = &self.caller;
         for (index, (attribute, value)) in self.missing.attributes.iter().enumerate() {
             f.write_str(if index == 0 { " (" } else { ", " })?;
             // Attributes come from whoever wrote the log; a control character could forge further lines.
-            let value = value.replace(char::is_control, "\u{FFFD}");
-            write!(f, "{attribute} = {value}")?;
+            f.write_str(&printable(attribute))?;
+            let own = match attribute.as_str() {
+                "org_id" => value == org_id.as_str(),
+                "user_id" => value == user_id.as_str(),
+                _ => false,
+            };
+            if own {
+                write!(f, " = {value}")?;
+            }
         }
         f.write_str(if self.missing.attributes.is_empty() {
             ""
@@ -69,6 +82,7 @@ pub fn decide(caller: &Caller, required: &RequiredPermission) -> Decision {
             missing: required.clone(),
             denied_by: denied_by.cloned(),
             denied_by_role: denied_by_role.cloned(),
+            caller: (caller.org_id.clone(), caller.user_id.clone()),
         })
     };
     // A required wildcard would mean "everything", which no comparison of names can prove.
@@ -110,14 +124,29 @@ pub fn decide_all(caller: &Caller, required: &[RequiredPermission]) -> Decision 
 
 fn matches(grant: &Grant, caller: &Caller, required: &RequiredPermission) -> bool {
     name_covers(&grant.permission_name, &required.permission_name)
-        && grant.conditions.iter().all(|(attribute, condition)| {
-            match required.attributes.get(attribute) {
-                Some(actual) => holds(condition, caller, actual),
-                None => {
-                    grant.action == Action::Deny && matches!(condition, Condition::NotEquals { .. })
-                }
+        && unmet(grant, caller, required).next().is_none()
+}
+
+/// The conditions of a grant that do not hold, by attribute.
+pub(crate) fn unmet<'a>(
+    grant: &'a Grant,
+    caller: &'a Caller,
+    required: &'a RequiredPermission,
+) -> impl Iterator<Item = (&'a String, &'a Condition)> {
+    grant.conditions.iter().filter(|(attribute, condition)| {
+        let is_met = match required.attributes.get(*attribute) {
+            Some(actual) => holds(condition, caller, actual),
+            None => {
+                grant.action == Action::Deny && matches!(condition, Condition::NotEquals { .. })
             }
-        })
+        };
+        !is_met
+    })
+}
+
+/// The text on one line, whoever wrote it.
+pub(crate) fn printable(text: &str) -> String {
+    text.replace(char::is_control, "\u{FFFD}")
 }
 
 fn holds(condition: &Condition, caller: &Caller, actual: &str) -> bool {

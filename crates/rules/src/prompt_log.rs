@@ -2,10 +2,8 @@
 //!
 //! Both readers of the archive, the zip and SQL, ask here, so that they show exactly the same logs.
 
+use crate::permissions::GET_MESSAGE;
 use crate::{Error, OrgId, RequiredPermission, Result};
-
-/// What applies to a log that was written without permissions of its own.
-const DEFAULT_PERMISSION: &str = "Conversation:GetMessage";
 
 /// The permissions a stored log requires (the wire contract, section 5): the list it was written with (`stored`, JSON),
 /// else the default with the log's own ids.
@@ -34,7 +32,7 @@ pub fn required_for_log(
             ("service_id", service_id),
             ("conversation_id", conversation_id),
         ];
-        let default = RequiredPermission::new(DEFAULT_PERMISSION);
+        let default = RequiredPermission::new(GET_MESSAGE);
         let known = ids.into_iter().filter_map(|(name, id)| Some((name, id?)));
         required.push(known.fold(default, |required, (name, id)| required.with(name, id)));
     }

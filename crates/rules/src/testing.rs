@@ -1,6 +1,7 @@
 //! Grants and conditions in short, and arbitrary ones for property tests: few names each, so that what is drawn meets
 //! often.
 
+use crate::decide::name_covers;
 use crate::{Action, Caller, Condition, Grant, OrgId, RequiredPermission, Role, RoleName, UserId};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -72,6 +73,18 @@ pub(crate) fn grant() -> impl Strategy<Value = Grant> {
         conditions,
         action,
         ..Grant::allow(name)
+    })
+}
+
+/// A grant on this permission, by whatever pattern.
+pub(crate) fn grant_on(permission: &'static str) -> impl Strategy<Value = Grant> {
+    let patterns: Vec<&str> = PATTERNS
+        .into_iter()
+        .filter(|pattern| name_covers(pattern, permission))
+        .collect();
+    (grant(), select(patterns)).prop_map(|(grant, pattern)| Grant {
+        permission_name: pattern.to_owned(),
+        ..grant
     })
 }
 

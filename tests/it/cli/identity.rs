@@ -80,6 +80,88 @@ fn a_role_is_made_from_a_file_listed_and_assigned() {
 }
 
 #[test]
+fn the_operator_is_told_why_a_user_may_or_may_not() {
+    let data = Data::new();
+    data.org(ORG);
+    let explain = |more: &[&str]| {
+        let args = [
+            &["role", "explain", ORG, USER, "Conversation:GetMessage"],
+            more,
+        ]
+        .concat();
+        (data.ok(&args), data.run(&args))
+    };
+    let own = format!("user_id={USER}");
+    let (why, lines) = explain(&["--with", &own]);
+    assert_eq!(why["allowed"], true);
+    let required = json!({"org_id": ORG, "user_id": USER});
+    assert_eq!(why["required"]["attributes"], required);
+    assert_eq!(why["decided_by"]["role"], "DefaultUserRole");
+    let lines = String::from_utf8(lines.stdout).unwrap();
+    assert_eq!(
+        lines,
+        "allowed: role DefaultUserRole allows Conversation:GetMessage where org_id is {self_org_id} and user_id is {self_user_id}\n"
+    );
+
+    let (why, lines) = explain(&["--with", "user_id=leo", "--with", "org_id=globex"]);
+    assert_eq!(
+        (&why["allowed"], &why["decided_by"]),
+        (&json!(false), &json!(null))
+    );
+    let unmet = &why["considered"][0]["unmet"];
+    assert_eq!(
+        (&unmet[0]["actual"], &unmet[1]["actual"]),
+        (&json!("globex"), &json!("leo"))
+    );
+    let lines = String::from_utf8(lines.stdout).unwrap();
+    let end =
+        format!("; but org_id is globex instead of {ORG}, and user_id is leo instead of {USER}\n");
+    assert!(lines.ends_with(&end), "{lines}");
+
+    // A temporary grant counts while it lasts.
+    data.ok([
+        "grant",
+        "create",
+        ORG,
+        USER,
+        "--permission",
+        "Conversation:*",
+        "--hours",
+        "1",
+        "--justification",
+        "incident 1234",
+    ]);
+    let (why, lines) = explain(&["--with", "user_id=leo"]);
+    assert_eq!(
+        (&why["allowed"], &why["decided_by"]["role"]),
+        (&json!(true), &json!(null))
+    );
+    let lines = String::from_utf8(lines.stdout).unwrap();
+    assert!(
+        lines.starts_with("allowed: a temporary grant allows Conversation:*\n"),
+        "{lines}"
+    );
+
+    let refused = |args: [&str; 3], code, words: &[&str]| {
+        check(
+            &data,
+            &[&["role", "explain"], &args[..]].concat(),
+            code,
+            words,
+        );
+    };
+    refused(["nix", USER, "A:B"], 1, &["there is no organization nix"]);
+    refused([ORG, "nobody", "A:B"], 1, &["has no user nobody"]);
+    refused([ORG, USER, "A:*"], 2, &["Family:Name"]);
+    check(
+        &data,
+        &["role", "explain", ORG, USER, "A:B", "--with", "user_id"],
+        2,
+        &["ATTRIBUTE=VALUE"],
+    );
+}
+
+#[test]
 fn keys_and_users_are_listed_and_gone_when_they_are_deleted() {
     let data = Data::new();
     data.org(ORG);

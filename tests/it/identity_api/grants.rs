@@ -62,6 +62,44 @@ async fn a_temporary_grant_counts_at_once_and_shows_who_gave_it() {
 }
 
 #[tokio::test]
+async fn temporary_grants_make_no_role_greater() {
+    let server = Server::start(acme);
+    let [user, administrator] = [USER, ADMINISTRATOR];
+    let to = |user: &str, permission: &str| {
+        let args = ["grant", "create", ORG, user, "--permission", permission];
+        let rest = ["--hours", "1", "--justification", "looks into ticket 4711"];
+        server.data.ok([&args[..], &rest].concat());
+    };
+    to(user, "*");
+    to(administrator, "*");
+    for user in [user, administrator] {
+        let client = Client::new(&server, user);
+        // They may use everything, yet nothing that takes a greater role.
+        assert_eq!(
+            client.get("role/").await.json()["roles"]
+                .as_array()
+                .unwrap()
+                .len(),
+            4
+        );
+        let sql = json!({"sql_query": "SELECT 1", "async_query": false});
+        client.post("admin/sql_query", sql).await.detail(403);
+        let assign = json!({"user_id": USER});
+        client
+            .post("role/DefaultAdministratorRole/assign", assign)
+            .await
+            .detail(403);
+        let key = json!({"name": null, "duration": "P1D"});
+        client.post("organization/api_key/", key).await.detail(403);
+        let grants = json!([{"permission_name": "Admin:GetSqlQueries", "conditions": {}}]);
+        let role = json!({
+            "role_name": "More", "description": "", "frontend_view": "admin", "permission_grants": grants,
+        });
+        client.post("role/", role).await.detail(403);
+    }
+}
+
+#[tokio::test]
 async fn nobody_gives_what_their_role_does_not_have() {
     let server = Server::start(acme);
     let administrator = Client::new(&server, ADMINISTRATOR);

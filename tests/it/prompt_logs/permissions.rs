@@ -58,7 +58,7 @@ fn closed() -> Vec<(&'static str, Value)> {
     vec![
         ("Vault:Open is missing", requiring("p/4-list", list)),
         (
-            "Conversation:GetMessage is missing (org_id = other)",
+            "Conversation:GetMessage is missing (org_id)",
             requiring("p/5-condition", other),
         ),
         (

@@ -153,6 +153,42 @@ proptest! {
     }
 
     #[test]
+    fn greater_is_a_strict_partial_order(
+        a in testing::role(), b in testing::role(), more in prop::collection::vec(testing::grant(), 0..3),
+    ) {
+        let join = |x: &Role| role_of(&[x.grants.clone(), more.clone()].concat());
+        let all = [join(&a), join(&b), a, b, role_of(&more), role_of(&[])];
+        for x in &all {
+            prop_assert!(!is_greater(x, x), "{x:?}");
+            for y in &all {
+                prop_assert!(!(is_greater(x, y) && is_greater(y, x)), "{x:?} {y:?}");
+                prop_assert!(!is_greater(x, y) || covers(x, y));
+                for z in &all {
+                    prop_assert!(!(is_greater(x, y) && is_greater(y, z)) || is_greater(x, z), "{x:?} {y:?} {z:?}");
+                    // Nor does a greater role become one of equals through a role that it merely covers.
+                    prop_assert!(!(is_greater(x, y) && covers(y, z)) || is_greater(x, z), "{x:?} {y:?} {z:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn comparing_does_not_depend_on_the_order_of_grants(a in testing::role(), b in testing::role()) {
+        let reversed = |role: &Role| role_of(&role.grants.iter().rev().cloned().collect::<Vec<_>>());
+        let wide = role_of(&[a.grants.clone(), b.grants.clone()].concat());
+        for (x, y) in [(&a, &b), (&wide, &a), (&a, &wide)] {
+            prop_assert_eq!(covers(&reversed(x), &reversed(y)), covers(x, y));
+        }
+    }
+
+    #[test]
+    fn an_allow_more_covers_and_a_deny_more_is_covered(a in testing::role(), more in testing::grant()) {
+        let with = |action: Action| role_of(&[a.grants.clone(), vec![Grant { action, ..more.clone() }]].concat());
+        prop_assert!(covers(&with(Action::Allow), &a));
+        prop_assert!(covers(&a, &with(Action::Deny)));
+    }
+
+    #[test]
     fn a_role_within_an_organization_decides_as_before_for_its_users(
         caller in testing::caller(), required in testing::required(),
     ) {
