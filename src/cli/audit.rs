@@ -159,8 +159,13 @@ fn as_json(row: &AuditRow) -> Result<Value> {
 async fn export(chain: &Chain, after: i64, output: Option<&Path>, context: &Context) -> Result<()> {
     let (directory, org) = open(chain, context).await?;
     let named = output.map_or("standard output".into(), |file| file.display().to_string());
-    let unwritable =
-        |error: std::io::Error| Error::invalid(format!("{named} cannot be written: {error}"));
+    let unwritable = |error: std::io::Error| {
+        if output.is_none() && error.kind() == std::io::ErrorKind::BrokenPipe {
+            // A reader that has seen enough, such as `head`.
+            std::process::exit(0);
+        }
+        Error::invalid(format!("{named} cannot be written: {error}"))
+    };
     let mut out: Box<dyn Write + Send> = match output {
         Some(file) => Box::new(create(file).map_err(unwritable)?),
         None => Box::new(std::io::stdout()),

@@ -404,5 +404,8 @@ fn the_hash_of_a_row_stays_what_it_is() {
         previous_hash: BEGINNING.to_owned(),
         ..completed("acme", "66b0e1f0aabbccdd00112233")
     };
-    assert_eq!(hash(&row), "982acd3dfeaa1d77b7209c818b1fd1b3efe35969880d52a768986afb7b9f2b99");
+    assert_eq!(
+        hash(&row),
+        "982acd3dfeaa1d77b7209c818b1fd1b3efe35969880d52a768986afb7b9f2b99"
+    );
 }

@@ -89,7 +89,7 @@ fn an_export_can_be_checked_without_this_program() {
 
 #[track_caller]
 fn is_broken(data: &Data, args: &[&str], words: &[&str]) {
-    let args = [&["audit", "verify"], args].concat();
+    let args = [&["audit", "verify"][..], args].concat();
     let output = data.run(args);
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
