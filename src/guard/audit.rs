@@ -184,7 +184,7 @@ impl Drop for Act {
 /// The task that stores rows.
 struct Writer {
     directory: Directory,
-    /// Second rows that are not stored yet.
+    /// Rows that are not stored yet: between two groups, second ones.
     owed: Vec<AuditRow>,
     has_failed: bool,
 }
@@ -215,25 +215,24 @@ impl Writer {
         }
     }
 
-    /// Stores the rows that came, and those that are owed. Second rows alone wait for others, unless it is late.
+    /// Stores the rows that are owed and those that came, in their order. Second rows alone wait for others, unless it is
+    /// late.
     async fn store(&mut self, group: &mut Vec<Item>, is_late: bool) {
-        let (mut first, mut waiting, mut flushed) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut opening, mut flushed) = (Vec::new(), Vec::new());
         for item in group.drain(..) {
             match item {
                 Item::Opened(row, tell) => {
-                    first.push(*row);
-                    waiting.push(tell);
+                    self.owed.push(*row);
+                    opening.push(tell);
                 }
                 Item::Completed(row) => self.owed.push(*row),
                 Item::Flush(tell) => flushed.push(tell),
             }
         }
-        let is_urgent = is_late || !waiting.is_empty() || !flushed.is_empty();
-        if is_urgent && !(first.is_empty() && self.owed.is_empty()) {
-            // First rows before second ones: an act that ended already may have both here.
-            let mut rows = first;
-            rows.extend(self.owed.iter().cloned());
-            let stored = self.directory.append_audit(&rows).await.map_err(Arc::new);
+        let is_urgent = is_late || !opening.is_empty() || !flushed.is_empty();
+        if is_urgent && !self.owed.is_empty() {
+            let stored = self.directory.append_audit(&self.owed).await;
+            let stored = stored.map_err(Arc::new);
             match &stored {
                 Ok(()) => {
                     self.owed.clear();
@@ -241,7 +240,7 @@ impl Writer {
                 }
                 Err(error) => self.failed(error),
             }
-            for tell in waiting {
+            for tell in opening {
                 // Who asked may be gone.
                 let _ = tell.send(stored.clone());
             }
@@ -252,6 +251,7 @@ impl Writer {
     }
 
     fn failed(&mut self, error: &Error) {
+        self.owed.retain(|row| row.event != AUDIT_OPENED);
         // Whoever opened an act gets the error; of completed ones nobody would hear.
         if !self.owed.is_empty() && !self.has_failed {
             tracing::error!(

@@ -133,7 +133,7 @@ impl<'s> Client<'s> {
 }
 
 #[tokio::test]
-async fn what_changes_users_and_keys_is_recorded() {
+async fn what_changes_users_is_recorded() {
     let server = Server::start(|data| data.org(ORG));
     let data = server.data.clone();
     let root = Client::new(&server, SUPER_ADMINISTRATOR);
@@ -170,6 +170,13 @@ async fn what_changes_users_and_keys_is_recorded() {
     deleted[1]
         .is_of(SUPER_ADMINISTRATOR, mia)
         .ended("failed", 404);
+}
+
+#[tokio::test]
+async fn what_changes_keys_and_who_signs_in_is_recorded() {
+    let server = Server::start(|data| data.org(ORG));
+    let data = server.data.clone();
+    let root = Client::new(&server, SUPER_ADMINISTRATOR);
 
     let body = json!({"name": "nightly", "duration": "P30D", "role_name": "DefaultUserRole"});
     let key = root.post("organization/api_key/", body).await.json();
