@@ -41,7 +41,9 @@ pub(super) async fn act<T>(
         },
         Err(error) => End::of_error(error),
     };
-    act.completed(&end).await;
+    if let Err(error) = act.completed(&end).await {
+        eprintln!("warning: the audit log lacks how this command ended: {error}");
+    }
     done
 }
 

@@ -44,8 +44,8 @@ pub struct Audit {
 enum Item {
     Opened(Box<AuditRow>, Tell),
     Completed(Box<AuditRow>),
-    /// Told when everything before it is stored, or was tried.
-    Flush(oneshot::Sender<()>),
+    /// Told when everything before it is stored.
+    Flush(Tell),
 }
 
 impl Audit {
@@ -98,11 +98,17 @@ impl Audit {
         })
     }
 
-    /// Waits until every act that has ended is stored, if it can be.
-    pub async fn flush(&self) {
+    /// Waits until every act that has ended is stored.
+    ///
+    /// # Errors
+    /// `Unavailable` when they cannot be stored now; they are tried again, and the log says why.
+    pub async fn flush(&self) -> Result<()> {
         let (tell, stored) = oneshot::channel();
-        if self.to_write.send(Item::Flush(tell)).is_ok() {
-            let _ = stored.await;
+        let _ = self.to_write.send(Item::Flush(tell));
+        let failed = || Error::unavailable("the audit log cannot be written");
+        match stored.await {
+            Ok(stored) => stored.map_err(|error| failed().because(error)),
+            Err(closed) => Err(failed().because(closed)),
         }
     }
 }
@@ -161,10 +167,13 @@ impl Act {
         self.end(end);
     }
 
-    /// Says how the act ended, and waits until the row is stored or could not be.
-    pub async fn completed(mut self, end: &End) {
+    /// Says how the act ended, and waits until the row is stored.
+    ///
+    /// # Errors
+    /// As [`Audit::flush`].
+    pub async fn completed(mut self, end: &End) -> Result<()> {
         self.end(end);
-        self.audit.flush().await;
+        self.audit.flush().await
     }
 
     fn end(&mut self, end: &End) {
@@ -218,35 +227,35 @@ impl Writer {
     /// Stores the rows that are owed and those that came, in their order. Second rows alone wait for others, unless it is
     /// late.
     async fn store(&mut self, group: &mut Vec<Item>, is_late: bool) {
-        let (mut opening, mut flushed) = (Vec::new(), Vec::new());
+        let mut waiting = Vec::new();
         for item in group.drain(..) {
             match item {
                 Item::Opened(row, tell) => {
                     self.owed.push(*row);
-                    opening.push(tell);
+                    waiting.push(tell);
                 }
                 Item::Completed(row) => self.owed.push(*row),
-                Item::Flush(tell) => flushed.push(tell),
+                Item::Flush(tell) => waiting.push(tell),
             }
         }
-        let is_urgent = is_late || !opening.is_empty() || !flushed.is_empty();
-        if is_urgent && !self.owed.is_empty() {
-            let stored = self.directory.append_audit(&self.owed).await;
-            let stored = stored.map_err(Arc::new);
-            match &stored {
-                Ok(()) => {
-                    self.owed.clear();
-                    self.has_failed = false;
-                }
-                Err(error) => self.failed(error),
-            }
-            for tell in opening {
-                // Who asked may be gone.
-                let _ = tell.send(stored.clone());
-            }
+        if waiting.is_empty() && !is_late {
+            return;
         }
-        for tell in flushed {
-            let _ = tell.send(());
+        let stored = match self.owed.is_empty() {
+            true => Ok(()),
+            false => self.directory.append_audit(&self.owed).await,
+        };
+        let stored = stored.map_err(Arc::new);
+        match &stored {
+            Ok(()) => {
+                self.owed.clear();
+                self.has_failed = false;
+            }
+            Err(error) => self.failed(error),
+        }
+        for tell in waiting {
+            // Who asked may be gone.
+            let _ = tell.send(stored.clone());
         }
     }
 

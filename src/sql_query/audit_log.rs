@@ -22,7 +22,7 @@ impl Reader {
         };
         let after = after.map(parse).transpose()?;
         if after.is_none() {
-            self.audit.flush().await;
+            self.audit.flush().await?;
         }
         let rows = self
             .directory

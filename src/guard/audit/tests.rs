@@ -117,7 +117,8 @@ async fn both_rows_tell_what_they_were_told() {
         bytes: Some(u64::MAX),
         ..End::new(Outcome::Succeeded)
     })
-    .await;
+    .await
+    .unwrap();
     let rows = place.rows().await;
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[1].entry_id, first.entry_id);
@@ -148,7 +149,7 @@ async fn an_act_that_is_dropped_was_interrupted() {
     let cut = tokio::time::timeout(Duration::from_millis(200), never).await;
     cut.unwrap_err();
     drop(act);
-    audit.flush().await;
+    audit.flush().await.unwrap();
     for resource in ["opened", "not waited for", "during"] {
         assert_eq!(
             place.ends(resource).await.unwrap(),
@@ -191,7 +192,7 @@ async fn what_cannot_be_opened_is_an_error_and_leaves_nothing() {
     mend_storage(&place.file).await;
     let mut act = audit.open(place.opening("later")).unwrap();
     act.opened().await.unwrap();
-    act.completed(&End::new(Outcome::Succeeded)).await;
+    act.completed(&End::new(Outcome::Succeeded)).await.unwrap();
     assert_eq!(place.ends("refused").await, None);
     assert_eq!(place.ends("later").await.unwrap(), ["succeeded"]);
 }
@@ -209,7 +210,8 @@ async fn an_end_that_cannot_be_stored_is_owed_and_stored_later() {
          BEGIN SELECT RAISE(FAIL, 'out of order'); END",
     )
     .await;
-    act.completed(&End::new(Outcome::Succeeded)).await;
+    let lacking = act.completed(&End::new(Outcome::Succeeded)).await;
+    assert_eq!(*lacking.unwrap_err().kind(), Kind::Unavailable);
     let mut next = audit.open(place.opening("next")).unwrap();
     assert_eq!(*next.opened().await.unwrap_err().kind(), Kind::Unavailable);
     assert_eq!(place.ends("owed").await.unwrap(), [""; 0]);
@@ -231,7 +233,7 @@ async fn what_a_server_left_open_the_next_one_ends() {
     let audit = Audit::of_server(place.directory.clone(), Clock::system())
         .await
         .unwrap();
-    audit.flush().await;
+    audit.flush().await.unwrap();
     assert_eq!(place.ends("cut off").await.unwrap(), ["interrupted"]);
     let rows = place.rows().await;
     assert!(rows[1].reason.as_deref().unwrap().contains("server ended"));
@@ -257,8 +259,8 @@ async fn many_acts_at_once_share_transactions_and_none_is_lost() {
     for act in acts {
         act.await.unwrap();
     }
-    audit.flush().await;
-    other.flush().await;
+    audit.flush().await.unwrap();
+    other.flush().await.unwrap();
     assert_eq!(place.rows().await.len(), 800);
     for number in [0, 1, 198, 399] {
         assert_eq!(
