@@ -397,6 +397,29 @@ fn instants_that_differ_are_told_apart() {
     assert_ne!(at(-1), at(0));
 }
 
+#[tokio::test]
+async fn a_database_that_was_full_is_written_again_when_there_is_room() {
+    let (_folder, directory) = six_rows().await;
+    // As a full disk, on the one connection that is there: as many pages as now and no more.
+    sqlx::query("PRAGMA max_page_count = 1")
+        .execute(&directory.pool)
+        .await
+        .unwrap();
+    let large = AuditRow {
+        resource: Some("x".repeat(1_000_000)),
+        ..opened("acme", "e7")
+    };
+    let full = directory.append_audit(&[large]).await.unwrap_err();
+    assert_eq!(*full.kind(), rules::Kind::StorageFull);
+    // The next connection knows nothing of the limit.
+    let rows = [opened("acme", "e8"), completed("acme", "e8")];
+    directory.append_audit(&rows).await.unwrap();
+    assert!(matches!(
+        verdict(&directory).await,
+        AuditVerdict::Intact(AuditHead { seq: 8, .. })
+    ));
+}
+
 #[test]
 fn the_hash_of_a_row_stays_what_it_is() {
     let row = AuditRow {
