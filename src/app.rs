@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::engine::{Pool, PoolSettings};
-use crate::guard::RateLimits;
+use crate::guard::{Audit, RateLimits};
 use crate::http;
 use crate::identity::Identity;
 use crate::lake::Lake;
@@ -35,6 +35,7 @@ pub struct App {
     /// Held while this server uses the data directory: two would each think the other's queries dead.
     _serving: File,
     pub rate_limits: RateLimits,
+    pub audit: Audit,
     pub writers: Writers,
     /// Memory for prompt logs that are being sent.
     pub room: Room,
@@ -50,6 +51,7 @@ impl App {
     pub async fn open(config: Config, clock: Clock) -> Result<Arc<Self>> {
         let directory = Directory::open(&config.directory_file()).await?;
         let serving = only_server(&config)?;
+        let audit = Audit::of_server(directory.clone(), clock.clone()).await?;
         let identity = Identity::open(directory.clone(), clock.clone(), &config.identity)
             .await?
             .with_providers(config.openid_providers())?;
@@ -86,6 +88,7 @@ impl App {
             queries_lake,
             directory.clone(),
             queries_clock,
+            audit.clone(),
             &config,
         )
         .await?;
@@ -103,6 +106,7 @@ impl App {
             queries,
             _serving: serving,
             rate_limits,
+            audit,
             writers,
             room,
             key_template,
@@ -122,6 +126,7 @@ impl App {
         let (stop_keeping, stopped_keeping) = watch::channel(false);
         let keeper = tokio::spawn(self.keeper().run(stopped_keeping.clone()));
         let queries = Arc::clone(&self.queries);
+        let audit = self.audit.clone();
         let query_keeper = tokio::spawn(Arc::clone(&queries).keep(stopped_keeping));
         let router = http::router(self);
         // Answers are small and written in pieces; waiting to fill a packet would hold each one up.
@@ -168,6 +173,8 @@ impl App {
             );
         }
         queries.close().await;
+        // What cannot be stored is in the log, and the next server completes it.
+        let _ = audit.flush().await;
         result
     }
 

@@ -6,9 +6,10 @@ use rules::{DEFAULT_ADMINISTRATOR_ROLE, OrgId, Result, RoleName};
 use serde_json::{Value, json};
 
 use super::org::{aligned, iso, open_directory};
-use super::{Context, known_organization};
+use super::{Context, known_organization, operator};
 use crate::directory::{API_KEYS_MAX, ApiKey};
-use crate::identity::{DAYS_MAX, Identity};
+use crate::guard::Action;
+use crate::identity::{DAYS_MAX, Identity, NewKey};
 
 /// Make, list and revoke API keys, which sign users in
 #[derive(Debug, clap::Args)]
@@ -61,7 +62,10 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
         Command::List { org_id } => list(&org_id, context).await,
         Command::Revoke { org_id, key_id } => {
             let directory = open_directory(context).await?;
-            directory.delete_api_key(&org_id, &key_id).await?;
+            let deed = Action::DeleteApiKey.on(&key_id);
+            let delete = directory.delete_api_key(&org_id, &key_id);
+            let nothing = operator::nothing;
+            operator::act(context, &directory, Some(&org_id), deed, delete, nothing).await?;
             context.print(|| key_id.clone(), json!({"deleted_key_id": key_id}));
             Ok(())
         }
@@ -73,7 +77,7 @@ impl Create {
     async fn run(self, context: &Context) -> Result<()> {
         let directory = open_directory(context).await?;
         let settings = &context.config.identity;
-        let identity = Identity::open(directory, context.clock.clone(), settings).await?;
+        let identity = Identity::open(directory.clone(), context.clock.clone(), settings).await?;
         let Self {
             org_id,
             role,
@@ -81,9 +85,14 @@ impl Create {
             name,
         } = self;
         let life = TimeDelta::days(days.into());
-        let key = identity
-            .create_api_key(&org_id, &role, life, name.as_deref(), None)
-            .await?;
+        let name = name.as_deref();
+        let deed = Action::CreateApiKey
+            .on(name.unwrap_or_default())
+            .with(json!({"role": role, "days": days}));
+        let create = identity.create_api_key(&org_id, &role, life, name, None);
+        let made =
+            |key: &NewKey| json!({"api_key_id": key.api_key_id, "expires_at": key.expires_at});
+        let key = operator::act(context, &directory, Some(&org_id), deed, create, made).await?;
         let printed = json!({
             "api_key_id": key.api_key_id,
             "api_key": key.api_key,

@@ -18,8 +18,9 @@ use serde_json::json;
 use super::progress::Progress;
 use super::prompt_logs::Import;
 use super::serve::{serve, start_logging};
-use super::{Context, table};
+use super::{Context, operator, table};
 use crate::directory::{Directory, NewUser, Organization};
+use crate::guard::Action;
 use crate::identity::Identity;
 use crate::lake::Lake;
 use crate::lake::append::Target;
@@ -80,7 +81,13 @@ async fn prepare(context: &Context) -> Result<Credentials> {
         if known.expires_at > now {
             return Ok(known);
         }
-        let key = new_key(&open(context).await?, context).await?;
+        let directory = open(context).await?;
+        let (deed, make) = (
+            Action::PrepareDemo.on(ORGANIZATION),
+            new_key(&directory, context),
+        );
+        let made = |key: &Credentials| json!({"api_key_id": key.api_key_id});
+        let key = operator::act(context, &directory, None, deed, make, made).await?;
         return remember(
             &file,
             Credentials {
@@ -95,18 +102,23 @@ async fn prepare(context: &Context) -> Result<Credentials> {
     );
     let directory = open(context).await?;
     let org = OrgId::parse(ORGANIZATION)?;
-    make_organization(&directory, &org, now).await?;
-    let data = DemoData::new(ORGANIZATION, now);
-    let conversation_id = import_logs(&data, &org, context).await?;
-    import_tables(&data, &org, context).await?;
-    let key = new_key(&directory, context).await?;
-    remember(
-        &file,
-        Credentials {
+    let make = async {
+        make_organization(&directory, &org, now).await?;
+        let data = DemoData::new(ORGANIZATION, now);
+        let conversation_id = import_logs(&data, &org, context).await?;
+        import_tables(&data, &org, context).await?;
+        let key = new_key(&directory, context).await?;
+        Ok(Credentials {
             conversation_id,
             ..key
-        },
-    )
+        })
+    };
+    let deed = Action::PrepareDemo.on(&org);
+    let made = |key: &Credentials| json!({"api_key_id": key.api_key_id});
+    // On the heap: making data is a large future.
+    let make = Box::pin(make);
+    let credentials = operator::act(context, &directory, None, deed, make, made).await?;
+    remember(&file, credentials)
 }
 
 async fn open(context: &Context) -> Result<Directory> {

@@ -8,8 +8,9 @@ use rules::{Condition, Error, Grant, OrgId, Result, UserId};
 use serde_json::{Value, json};
 
 use super::org::{aligned, iso, open_directory};
-use super::{Context, known_organization};
+use super::{Context, known_organization, operator};
 use crate::directory::{NewTemporaryGrant, TemporaryGrant};
+use crate::guard::Action;
 
 /// Hours in a year: a grant that lasts longer is a role.
 const HOURS_MAX: i64 = 8_784;
@@ -106,7 +107,15 @@ impl Create {
             expires_at: now + TimeDelta::hours(self.hours),
             creator: None,
         };
-        let id = directory.create_temporary_grant(&new, now).await?;
+        let deed = Action::CreateTemporaryGrant.on(&new.user_id).with(json!({
+            "permission_grant": new.grant,
+            "seconds": self.hours * 3600,
+            "justification": new.justification,
+            "tags": new.tags,
+        }));
+        let create = directory.create_temporary_grant(&new, now);
+        let made = |id: &String| json!({ "temporary_permission_grant_id": id });
+        let id = operator::act(context, &directory, Some(&new.org_id), deed, create, made).await?;
         let expires_at = iso(new.expires_at);
         let printed = json!({"temporary_permission_grant_id": id, "expires_at": expires_at});
         context.print(|| id.clone(), printed);
@@ -167,7 +176,10 @@ async fn list(org_id: &OrgId, user_id: Option<&UserId>, context: &Context) -> Re
 async fn revoke(org_id: &OrgId, id: &str, context: &Context) -> Result<()> {
     known_organization(context, org_id).await?;
     let directory = open_directory(context).await?;
-    directory.revoke_temporary_grant(org_id, id).await?;
+    let deed = Action::RevokeTemporaryGrant.on(id);
+    let revoke = directory.revoke_temporary_grant(org_id, id);
+    let nothing = operator::nothing;
+    operator::act(context, &directory, Some(org_id), deed, revoke, nothing).await?;
     context.print(
         || id.to_owned(),
         json!({"temporary_permission_grant_id": id}),

@@ -8,9 +8,10 @@ use indicatif::HumanBytes;
 use rules::{OrgId, Result};
 use serde_json::json;
 
-use super::org::iso;
+use super::org::{iso, open_directory};
 use super::progress::Progress;
-use super::{Context, known_organization};
+use super::{Context, known_organization, operator};
+use crate::guard::Action;
 use crate::lake::clean::clean;
 use crate::lake::{Lake, prompt_log_table};
 use crate::prompt_logs::keeping;
@@ -51,7 +52,11 @@ pub(super) async fn compact(org: &OrgId, context: &Context) -> Result<()> {
         }
         ControlFlow::Continue(())
     };
-    let merged = keeping::compact_all(&lake, org, context.clock.now(), &report).await?;
+    let directory = open_directory(context).await?;
+    let deed = Action::CompactPromptLogs.on_all();
+    let compact = keeping::compact_all(&lake, org, context.clock.now(), &report);
+    let nothing = operator::nothing;
+    let merged = operator::act(context, &directory, Some(org), deed, compact, nothing).await?;
     if let Ok(progress) = progress.into_inner() {
         progress.finish();
     }
@@ -79,11 +84,21 @@ pub(super) async fn expire(org: &OrgId, context: &Context) -> Result<()> {
     let lake = Lake::local(&context.config.lake_dir())?;
     let days = organization.retention_days_or(context.config.retention.days);
     let now = context.clock.now();
-    eprintln!("dropping the days of {org} that are older than {days} days");
-    let expired = keeping::expire(&lake, org, prompt_log_table::oldest(now, days)).await?;
-    eprintln!("deleting files that nobody can need any more");
-    let keep = TimeDelta::seconds(context.config.keeping.unused_seconds.into());
-    let cleaned = clean(&lake, org, &prompt_log_table::name(), now, keep).await?;
+    let work = async {
+        eprintln!("dropping the days of {org} that are older than {days} days");
+        let expired = keeping::expire(&lake, org, prompt_log_table::oldest(now, days)).await?;
+        eprintln!("deleting files that nobody can need any more");
+        let keep = TimeDelta::seconds(context.config.keeping.unused_seconds.into());
+        let cleaned = clean(&lake, org, &prompt_log_table::name(), now, keep).await?;
+        Ok((expired, cleaned))
+    };
+    let deed = Action::ExpirePromptLogs
+        .on_all()
+        .with(json!({ "days": days }));
+    let made = |(expired, _): &(keeping::Expired, _)| json!({"logs": expired.logs});
+    let directory = open_directory(context).await?;
+    let done = operator::act(context, &directory, Some(org), deed, work, made).await?;
+    let (expired, cleaned) = done;
     let human = || {
         format!(
             "dropped {} days: {} logs in {} files ({}); deleted {} unused files ({}) and {} of the table's log",

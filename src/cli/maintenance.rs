@@ -4,8 +4,9 @@ use clap::ValueEnum;
 use rules::Result;
 use serde_json::json;
 
-use super::Context;
 use super::org::{iso, open_directory};
+use super::{Context, operator};
+use crate::guard::Action;
 
 /// Turn maintenance on or off, at once, also in a running server; or see which it is
 #[derive(Debug, clap::Args)]
@@ -27,9 +28,18 @@ enum What {
 /// Runs `maintenance`.
 pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
     let directory = open_directory(context).await?;
+    let nothing = operator::nothing;
     match args.what {
-        What::On => directory.begin_maintenance(context.clock.now()).await?,
-        What::Off => directory.end_maintenance().await?,
+        What::On => {
+            let deed = Action::BeginMaintenance.on_all();
+            let begin = directory.begin_maintenance(context.clock.now());
+            operator::act(context, &directory, None, deed, begin, nothing).await?;
+        }
+        What::Off => {
+            let deed = Action::EndMaintenance.on_all();
+            let end = directory.end_maintenance();
+            operator::act(context, &directory, None, deed, end, nothing).await?;
+        }
         What::Status => {}
     }
     let since = directory.maintenance().await?.map(iso);

@@ -6,11 +6,13 @@
 #![expect(clippy::print_stderr, reason = "a command line prints")]
 
 mod api_key;
+mod audit;
 mod client;
 mod demo;
 mod grant;
 mod keeping;
 mod maintenance;
+mod operator;
 mod org;
 mod progress;
 mod prompt_logs;
@@ -73,6 +75,7 @@ enum Command {
     Sql(sql::Args),
     SigningKey(signing_key::Args),
     Maintenance(maintenance::Args),
+    Audit(audit::Args),
     #[command(hide = true)]
     QueryWorker(worker::Settings),
 }
@@ -153,6 +156,7 @@ fn run(command: Command, config: Option<PathBuf>, data: Option<PathBuf>, json: b
             Command::Sql(args) => sql::run(args, &context).await,
             Command::SigningKey(args) => signing_key::run(args, &context).await,
             Command::Maintenance(args) => maintenance::run(args, &context).await,
+            Command::Audit(args) => audit::run(args, &context).await,
             Command::QueryWorker(_) => {
                 unreachable!("the worker runs without a runtime of this kind")
             }

@@ -8,9 +8,10 @@ use clap::Subcommand;
 use rules::{ClusterName, OrgId, Result};
 use serde_json::{Value, json};
 
-use super::{Context, known_organization};
+use super::{Context, known_organization, operator};
 use crate::config::RETENTION_DAYS;
 use crate::directory::{Directory, Organization};
+use crate::guard::Action;
 
 /// Make and list organizations, set how long their prompt logs are kept
 #[derive(Debug, clap::Args)]
@@ -102,8 +103,13 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
 
 async fn create(organization: &Organization, context: &Context) -> Result<()> {
     let directory = Directory::open(&context.config.directory_file()).await?;
-    directory.create_organization(organization).await?;
     let org_id = &organization.org_id;
+    let deed = Action::CreateOrganization
+        .on(org_id)
+        .with(as_json(organization));
+    let create = directory.create_organization(organization);
+    let nothing = operator::nothing;
+    operator::act(context, &directory, None, deed, create, nothing).await?;
     context.print(|| org_id.to_string(), as_json(organization));
     eprintln!(
         "created organization {org_id}; next: amigo-admin user create {org_id} USER_ID --role {}",
@@ -114,10 +120,15 @@ async fn create(organization: &Organization, context: &Context) -> Result<()> {
 
 async fn retention(org_id: &OrgId, days: Option<Kept>, context: &Context) -> Result<()> {
     let directory = open_directory(context).await?;
-    match days {
-        Some(Kept::Days(days)) => directory.set_retention(org_id, Some(days)).await?,
-        Some(Kept::Default) => directory.set_retention(org_id, None).await?,
-        None => {}
+    if let Some(kept) = days {
+        let days = match kept {
+            Kept::Days(days) => Some(days),
+            Kept::Default => None,
+        };
+        let deed = Action::SetRetention.on_all().with(json!({ "days": days }));
+        let set = directory.set_retention(org_id, days);
+        let nothing = operator::nothing;
+        operator::act(context, &directory, Some(org_id), deed, set, nothing).await?;
     }
     let organization = known_organization(context, org_id).await?;
     let own = organization.retention_days;

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use rules::{Error, LogKey, OrgId, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::org::{aligned, iso};
+use super::org::{aligned, iso, open_directory};
 use super::progress::Progress;
-use super::{Context, client, keeping, known_organization};
+use super::{Context, client, keeping, known_organization, operator};
+use crate::guard::Action;
 use crate::lake::{Lake, prompt_log_table};
 use crate::prompt_logs::{
     Chunk, KeyIndex, Record, Written, ingest, list_keys, refuse_if_ahead, refuse_if_expired,
@@ -110,7 +111,13 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
 async fn list(org: &OrgId, prefix: &str, context: &Context) -> Result<()> {
     known_organization(context, org).await?;
     let lake = Lake::local(&context.config.lake_dir())?;
-    let logs = list_keys(&lake, org, prefix).await?;
+    let directory = open_directory(context).await?;
+    let (deed, list) = (
+        Action::ListPromptLogs.on(prefix),
+        list_keys(&lake, org, prefix),
+    );
+    let made = |logs: &Vec<_>| json!({"logs": logs.len()});
+    let logs = operator::act(context, &directory, Some(org), deed, list, made).await?;
     let human = || {
         let rows = logs
             .iter()
@@ -134,7 +141,15 @@ async fn import(org: &OrgId, file: &Path, force: bool, context: &Context) -> Res
     }
     let (input, size) = open(file)?;
     let mut progress = Progress::bytes(format!("importing prompt logs into {org}"), size);
-    import.lines(input, &mut progress).await?;
+    let deed = Action::ImportPromptLogs
+        .on_all()
+        .with(json!({"file": file, "force": force}));
+    let work = async {
+        import.lines(input, &mut progress).await?;
+        Ok(import.counts())
+    };
+    let directory = open_directory(context).await?;
+    operator::act(context, &directory, Some(org), deed, work, Value::clone).await?;
     progress.finish();
     import.report(context)
 }
@@ -259,14 +274,16 @@ impl<'a> Import<'a> {
         }
     }
 
+    fn counts(&self) -> Value {
+        let Written { written, unchanged } = self.total;
+        json!({"written": written, "unchanged": unchanged, "rejected": self.rejected})
+    }
+
     fn report(&self, context: &Context) -> Result<()> {
         let Written { written, unchanged } = self.total;
         let rejected = self.rejected;
         let human = || format!("{written} written, {unchanged} unchanged, {rejected} rejected");
-        context.print(
-            human,
-            json!({"written": written, "unchanged": unchanged, "rejected": rejected}),
-        );
+        context.print(human, self.counts());
         if rejected > 0 {
             return Err(Error::invalid(format!(
                 "{rejected} lines were rejected; everything else was imported"

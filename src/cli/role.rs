@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::grant::attribute;
 use super::org::{aligned, open_directory};
-use super::{Context, known_organization};
+use super::{Context, known_organization, operator};
 use crate::directory::{NewRole, StoredRole};
+use crate::guard::Action;
 
 /// List, make, assign and explain the roles of an organization
 #[derive(Debug, clap::Args)]
@@ -96,10 +97,13 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
         } => {
             let directory = open_directory(context).await?;
             let stored = directory.known_role(&org_id, &role).await?;
+            let deed = Action::AssignRole
+                .on(&user_id)
+                .with(json!({ "role": role }));
             let now = context.clock.now();
-            directory
-                .assign_role(&org_id, &user_id, &stored.role_id, now)
-                .await?;
+            let assign = directory.assign_role(&org_id, &user_id, &stored.role_id, now);
+            let nothing = operator::nothing;
+            operator::act(context, &directory, Some(&org_id), deed, assign, nothing).await?;
             let assigned = json!({"role_id": stored.role_id});
             context.print(|| format!("{user_id} has the role {role}"), assigned);
             Ok(())
@@ -125,9 +129,15 @@ impl Create {
             frontend_view: self.view,
         };
         let directory = open_directory(context).await?;
-        let role_id = directory
-            .create_role(&self.org_id, &new, context.clock.now())
-            .await?;
+        let deed = Action::CreateRole.on(&new.role.name).with(json!({
+            "description": new.description,
+            "permission_grants": new.role.grants,
+            "frontend_view": new.frontend_view,
+        }));
+        let org = &self.org_id;
+        let create = directory.create_role(org, &new, context.clock.now());
+        let made = |role_id: &String| json!({ "role_id": role_id });
+        let role_id = operator::act(context, &directory, Some(org), deed, create, made).await?;
         context.print(|| role_id.clone(), json!({ "role_id": role_id }));
         Ok(())
     }

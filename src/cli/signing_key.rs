@@ -5,8 +5,9 @@ use clap::Subcommand;
 use rules::Result;
 use serde_json::{Value, json};
 
-use super::Context;
 use super::org::{aligned, iso, open_directory};
+use super::{Context, operator};
+use crate::guard::Action;
 use crate::identity::{Identity, PublicKey};
 
 /// Rotate and list the keys that tokens are signed with
@@ -28,11 +29,16 @@ enum Command {
 pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
     let directory = open_directory(context).await?;
     let settings = &context.config.identity;
-    let identity = Identity::open(directory, context.clock.clone(), settings).await?;
+    let identity = Identity::open(directory.clone(), context.clock.clone(), settings).await?;
     let now = context.clock.now();
     match args.command {
         Command::Rotate => {
-            let key = identity.rotate_signing_key().await?;
+            let (deed, rotate) = (
+                Action::RotateSigningKey.on_all(),
+                identity.rotate_signing_key(),
+            );
+            let made = |key: &PublicKey| json!({"kid": key.kid});
+            let key = operator::act(context, &directory, None, deed, rotate, made).await?;
             context.print(|| key.kid.clone(), as_json(&key, now));
             eprintln!(
                 "this key signs from now on; the one before verifies until its last token has expired"

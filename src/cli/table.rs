@@ -6,9 +6,11 @@ use clap::Subcommand;
 use rules::{Error, OrgId, Result, TableName};
 use serde_json::json;
 
+use super::org::open_directory;
 use super::progress::Progress;
-use super::{Context, known_organization};
+use super::{Context, known_organization, operator};
 use crate::engine::ServerTable;
+use crate::guard::Action;
 use crate::lake::append::{Imported, Target, import_file};
 use crate::lake::{Lake, prompt_log_table};
 
@@ -65,7 +67,14 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
         table: &table,
         replace,
     };
-    let Imported { rows, columns } = import(&lake, target, &file, context).await?;
+    let deed = Action::ImportTable
+        .on(&table)
+        .with(json!({"file": file, "replace": replace}));
+    let import = import(&lake, target, &file, context);
+    let made = |imported: &Imported| json!({"rows": imported.rows, "columns": imported.columns});
+    let directory = open_directory(context).await?;
+    let imported = operator::act(context, &directory, Some(&org), deed, import, made).await?;
+    let Imported { rows, columns } = imported;
     context.print(
         || format!("{rows} rows of {columns} columns imported into {table}"),
         json!({"table": table, "rows": rows, "columns": columns}),

@@ -3,9 +3,10 @@
 use rules::{OrgId, Result, UserId};
 use serde_json::json;
 
-use super::Context;
 use super::org::{iso, open_directory};
-use crate::identity::Identity;
+use super::{Context, operator};
+use crate::guard::Action;
+use crate::identity::{Identity, Token};
 
 /// Make a token (a JWT) for a user
 #[derive(Debug, clap::Args)]
@@ -22,8 +23,11 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
     let directory = open_directory(context).await?;
     let settings = &context.config.identity;
-    let identity = Identity::open(directory, context.clock.clone(), settings).await?;
-    let token = identity.issue(&args.org_id, &args.user_id).await?;
+    let identity = Identity::open(directory.clone(), context.clock.clone(), settings).await?;
+    let (org, deed) = (&args.org_id, Action::IssueToken.on(&args.user_id));
+    let issue = identity.issue(org, &args.user_id);
+    let made = |token: &Token| json!({"expires_at": iso(token.expires_at)});
+    let token = operator::act(context, &directory, Some(org), deed, issue, made).await?;
     let printed = json!({
         "id_token": token.id_token,
         "expires_at": iso(token.expires_at),

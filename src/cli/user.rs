@@ -4,9 +4,10 @@ use clap::Subcommand;
 use rules::{Error, OrgId, Result, RoleName, UserId};
 use serde_json::{Value, json};
 
-use super::Context;
 use super::org::{aligned, iso, open_directory};
+use super::{Context, operator};
 use crate::directory::{NewUser, User};
+use crate::guard::Action;
 
 const ROLE_HELP: &str = "The user's role: DefaultUserRole, DefaultAdministratorRole, \
     DefaultAmigoAdministratorRole, DefaultSuperAdministratorRole or another one of the organization";
@@ -67,7 +68,10 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
         Command::List { org_id } => list(&org_id, context).await,
         Command::Delete { org_id, user_id } => {
             let directory = open_directory(context).await?;
-            directory.delete_user(&org_id, &user_id).await?;
+            let deed = Action::DeleteUser.on(&user_id);
+            let delete = directory.delete_user(&org_id, &user_id);
+            let nothing = operator::nothing;
+            operator::act(context, &directory, Some(&org_id), deed, delete, nothing).await?;
             let deleted = json!({"deleted_user_id": user_id});
             context.print(|| user_id.to_string(), deleted);
             Ok(())
@@ -87,10 +91,15 @@ impl Create {
             last_name: self.last_name,
         };
         let now = context.clock.now();
-        directory.create_user(&new, now).await?;
         let NewUser {
             org_id, user_id, ..
         } = &new;
+        let deed = Action::InviteUser
+            .on(user_id)
+            .with(json!({"role": new.role, "email": new.email}));
+        let create = directory.create_user(&new, now);
+        let nothing = operator::nothing;
+        operator::act(context, &directory, Some(org_id), deed, create, nothing).await?;
         let users = directory.users(org_id).await?;
         let made = users.iter().find(|user| user.user_id == *user_id);
         let made = made.ok_or_else(|| Error::internal("the new user is not there"))?;

@@ -7,6 +7,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -14,10 +15,12 @@ use rules::{Error, Result};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Row, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection as _, Row, Sqlite, SqlitePool, Transaction};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 mod api_keys;
+mod audit;
 mod ids;
 mod maintenance;
 mod organizations;
@@ -32,6 +35,7 @@ mod url_keys;
 mod users;
 
 pub use api_keys::{API_KEYS_MAX, ApiKey, NewApiKey};
+pub use audit::{AUDIT_OPENED, AuditHead, AuditRow, AuditVerdict};
 pub use ids::object_id;
 pub use organizations::Organization;
 pub use roles::{NewRole, StoredRole};
@@ -57,6 +61,9 @@ const NAME_CHARS_MAX: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Directory {
     pool: SqlitePool,
+    /// Held by those who write all the time, the history and the audit log: `SQLite` lets a writer that finds another one
+    /// sleep for milliseconds, which an answer would wait for.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Directory {
@@ -103,11 +110,17 @@ impl Directory {
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(BUSY_TIMEOUT)
+            // Of a transaction that found the disk full SQLite itself has rolled back, and the pool's own attempt fails:
+            // such a connection counts as inside a transaction for ever and could never begin another one.
+            .before_acquire(|connection, _| {
+                Box::pin(async move { Ok(!connection.is_in_transaction()) })
+            })
             .connect_with(options)
             .await
             .map_err(|error| opening(file, error))?;
         schema::migrate(&pool, file).await?;
-        Ok(Self { pool })
+        let turn = Arc::default();
+        Ok(Self { pool, turn })
     }
 
     /// Closes the connections after what they are doing; later calls fail. Dropping the last clone does it too, but

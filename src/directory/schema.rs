@@ -34,6 +34,11 @@ const STEPS: &[(i64, &str, &str)] = &[
         "identity API",
         include_str!("migrations/0005_identity_api.sql"),
     ),
+    (
+        6,
+        "audit log",
+        include_str!("migrations/0006_audit_log.sql"),
+    ),
 ];
 
 /// Applies the steps that are missing, all or none.

@@ -123,6 +123,7 @@ impl Directory {
 
     /// Stores queries that have ended, in one transaction.
     pub async fn record_queries(&self, queries: &[SqlQuery]) -> Result<()> {
+        let _turn = self.turn.lock().await;
         let mut transaction = self.write().await?;
         for query in queries {
             insert(&mut transaction, query).await.map_err(failed)?;

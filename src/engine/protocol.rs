@@ -28,6 +28,8 @@ pub struct Request {
     pub retention_days: u32,
     /// The tables beside the lake's; their folders are all that the worker needs to open beside the lake.
     pub declared: Vec<DeclaredTable>,
+    /// The server's tables that exist for the caller.
+    pub server_tables: Vec<ServerTable>,
     pub output: Output,
 }
 
@@ -131,6 +133,7 @@ pub struct Progress {
 /// A table whose rows the server has and sends page by page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServerTable {
+    AuditLog,
     QueryHistory,
 }
 

@@ -13,7 +13,7 @@ use url::Url;
 use super::functions::Functions;
 use super::plan::{Base, Scope, session, verify};
 use super::worker::{self, Server};
-use super::{Output, Request};
+use super::{Output, Request, ServerTable};
 use crate::lake::Lake;
 
 /// Statements that write, leave the session's tables or change the session; `{file}` is a file on this machine.
@@ -143,6 +143,7 @@ fn request(lake: Url) -> Request {
         now: DateTime::UNIX_EPOCH,
         retention_days: 30,
         declared: Vec::new(),
+        server_tables: ServerTable::ALL.to_vec(),
         output: Output::Page {
             rows: 10,
             bytes: 1024,

@@ -10,16 +10,17 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::{Extension, Json};
 use chrono::TimeDelta;
-use rules::{DEFAULT_ADMINISTRATOR_ROLE, OrgId, Result, RoleName, UserId, decide};
+use rules::{Caller, DEFAULT_ADMINISTRATOR_ROLE, OrgId, Result, RoleName, UserId, decide};
 use serde_json::{Value, json};
 
-use super::caller::{Organization, Within, admit, has, needed, outranks, permitted};
+use super::audited::tell;
+use super::caller::{Organization, Within, administer, admit, has, needed, outranks, permitted};
 use super::fields::{self, Fields};
 use super::layers::Seen;
 use super::problem::Problem;
 use crate::app::App;
 use crate::directory::ApiKey;
-use crate::guard::Endpoint;
+use crate::guard::{Action, Endpoint};
 use crate::identity::DAYS_MAX;
 
 struct New {
@@ -38,7 +39,10 @@ pub(super) async fn post(
     let New { name, life, role } = parse(Fields::of_body(body)?)?;
     let (app, org) = (&app, &org);
     let create = Endpoint::CreateApiKey;
-    admit(app, org, &headers, &seen, create, |caller| async move {
+    let deed = Action::CreateApiKey
+        .on(name.as_deref().unwrap_or_default())
+        .with(json!({"role": role, "days": life.num_days()}));
+    let work = |caller: Caller| async move {
         permitted(&caller, org, "Organization:CreateAPIKey")?;
         let stored = app.directory.known_role(org, &role).await?;
         outranks(&caller, org, &stored.role)?;
@@ -47,14 +51,15 @@ pub(super) async fn post(
             .identity
             .create_api_key(org, &role, life, name.as_deref(), creator)
             .await?;
-        let made = json!({
+        let told = tell(json!({"api_key_id": key.api_key_id, "expires_at": key.expires_at}));
+        let answer = json!({
             "api_key_id": key.api_key_id,
             "api_key": key.api_key,
             "expires_at": key.expires_at,
         });
-        Ok((StatusCode::CREATED, Json(made)).into_response())
-    })
-    .await
+        Ok((StatusCode::CREATED, told, Json(answer)).into_response())
+    };
+    administer(app, org, &headers, &seen, create, deed, work).await
 }
 
 fn parse(mut body: Fields) -> Result<New> {
@@ -121,11 +126,12 @@ pub(super) async fn delete(
 ) -> Result<Response, Problem> {
     let (app, org) = (&app, &org);
     let delete = Endpoint::DeleteApiKey;
-    admit(app, org, &headers, &seen, delete, |caller| async move {
+    let deed = Action::DeleteApiKey.on(&key_id);
+    let work = |caller| async move {
         let needed = needed(org, "Organization:DeleteAPIKey").with("api_key_id", &key_id);
         has(&caller, &needed)?;
         app.directory.delete_api_key(org, &key_id).await?;
         Ok(Json(json!({ "deleted_key_id": key_id })).into_response())
-    })
-    .await
+    };
+    administer(app, org, &headers, &seen, delete, deed, work).await
 }

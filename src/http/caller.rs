@@ -11,12 +11,13 @@ use rules::{
     Role, covers, decide, is_greater,
 };
 
+use super::audited::{change, opening};
 use super::layers::Seen;
 use super::limited::limited;
 use super::problem::Problem;
 use crate::app::App;
 use crate::directory;
-use crate::guard::Endpoint;
+use crate::guard::{Actor, Deed, Endpoint};
 use crate::identity::Claims;
 
 /// The organization named in the path. What cannot be one is not there.
@@ -186,6 +187,27 @@ where
         work(caller).await
     };
     Ok(limited(verdict, work).await)
+}
+
+/// [`admit`] for a request that changes something: `work`, from the permission on, is between the two rows of the audit
+/// log.
+pub(super) async fn administer<Work>(
+    app: &App,
+    org: &OrgId,
+    headers: &HeaderMap,
+    seen: &Seen,
+    endpoint: Endpoint,
+    deed: Deed,
+    work: impl FnOnce(Caller) -> Work,
+) -> Result<Response, Problem>
+where
+    Work: Future<Output = Result<Response>>,
+{
+    admit(app, org, headers, seen, endpoint, |caller| {
+        let opening = opening(org, Actor::of(&caller), seen, deed);
+        change(app, opening, work(caller))
+    })
+    .await
 }
 
 /// Checks, in the order of the wire contract (section 3), that the request may write prompt logs; returns the organization.

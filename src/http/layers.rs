@@ -1,10 +1,11 @@
 //! What surrounds every request: its id, its line in the log, and an answer even when a handler panics.
 
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -18,14 +19,28 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A caller's own id longer than this is none of theirs to log.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
-/// Who the request turned out to come from; filled in by `caller`, read for the log.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Seen(Arc<OnceLock<(String, String)>>);
+/// Where the request came from, for the logs; who it turned out to come from is filled in by `caller`.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    caller: Arc<OnceLock<(String, String)>>,
+    pub(super) request_id: String,
+    /// The client's, where it is known.
+    pub(super) client_address: Option<String>,
+}
 
 impl Seen {
+    fn of(request: &Request, id: &HeaderValue) -> Self {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        Self {
+            caller: Arc::default(),
+            request_id: id.to_str().unwrap_or_default().to_owned(),
+            client_address: peer.map(|peer| peer.0.ip().to_canonical().to_string()),
+        }
+    }
+
     pub(super) fn note(&self, org: &OrgId, user: &UserId) {
         // A request has one caller; a second note would be the same one.
-        let _ = self.0.set((org.to_string(), user.to_string()));
+        let _ = self.caller.set((org.to_string(), user.to_string()));
     }
 }
 
@@ -38,7 +53,7 @@ pub(super) async fn request(mut request: Request, next: Next) -> Response {
         .extensions()
         .get::<MatchedPath>()
         .map(|path| path.as_str().to_owned());
-    let seen = Seen::default();
+    let seen = Seen::of(&request, &id);
     request.extensions_mut().insert(seen.clone());
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
 
@@ -53,7 +68,7 @@ pub(super) async fn request(mut request: Request, next: Next) -> Response {
         ))
         .into_response()
     });
-    let (org, user) = seen.0.get().map_or((None, None), |(org, user)| {
+    let (org, user) = seen.caller.get().map_or((None, None), |(org, user)| {
         (Some(org.as_str()), Some(user.as_str()))
     });
     tracing::info!(

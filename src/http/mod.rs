@@ -4,6 +4,7 @@
 //! is the wire contract's (section 3). Only `problem` knows what status an error is.
 
 mod api_keys;
+mod audited;
 mod body;
 mod caller;
 mod fields;

@@ -5,24 +5,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rules::{Error, OrgId, Result};
+use rules::{Caller, Error, OrgId, Result};
+use serde_json::json;
 
+use super::audited::{self, Told, opening};
 use super::caller::{Organization, cluster, identify, located, permitted};
 use super::layers::Seen;
 use super::limited::limited;
 use super::problem::Problem;
 use crate::app::App;
-use crate::guard::Endpoint;
+use crate::guard::{Act, Action, Actor, End, Endpoint, Outcome};
 use crate::identity::Claims;
-use crate::prompt_logs::{Access, LookUp, Selection, archive, select};
+use crate::prompt_logs::{Access, Delivery, Ledger, LookUp, Selection, archive, select};
 
 /// What a log key keeps when it is percent-encoded: RFC 3986's unreserved characters.
 const KEY: &AsciiSet = &NON_ALPHANUMERIC
@@ -57,10 +58,35 @@ pub(super) async fn get(
         .take(Endpoint::PromptLogs, &user, app.clock.now());
     let work = async {
         let organization = located(&app, &org, cluster.as_ref()).await?;
-        permitted(&caller, &org, PERMISSION)?;
+        let deed = Action::GetPromptLogs
+            .on(&parameters.prefix)
+            .with(json!({ "after": parameters.after }));
+        let mut act = app
+            .audit
+            .open(opening(&org, Actor::of(&caller), &seen, deed))?;
         let days = organization.retention_days_or(app.config.retention.days);
-        let access = Access::new(caller.clone(), look_up(&app, &org, claims));
-        download(&app, &org, days, access, &parameters, &method).await
+        let choose = async {
+            permitted(&caller, &org, PERMISSION)?;
+            select_logs(&app, &org, days, &caller, &parameters).await
+        };
+        match act.during(choose).await? {
+            Ok(selection) => {
+                let access = Access::new(caller, look_up(&app, &org, claims));
+                Ok(deliver(
+                    &app,
+                    &org,
+                    selection,
+                    access,
+                    &parameters,
+                    &method,
+                    act,
+                ))
+            }
+            Err(error) => {
+                act.complete(&audited::end_of(&error));
+                Err(error)
+            }
+        }
     };
     Ok(limited(verdict, work).await)
 }
@@ -97,22 +123,20 @@ fn parameters(query: &str) -> Result<Parameters> {
     Ok(parameters)
 }
 
-async fn download(
-    app: &Arc<App>,
+async fn select_logs(
+    app: &App,
     org: &OrgId,
     days: u32,
-    access: Access,
+    caller: &Caller,
     parameters: &Parameters,
-    method: &Method,
-) -> Result<Response> {
+) -> Result<Selection> {
     let query = select::Query {
         prefix: &parameters.prefix,
         after: parameters.after.as_deref(),
         limit: app.config.limits.archive_logs,
         age_max: TimeDelta::days(days.into()),
     };
-    let selection =
-        select::select(&app.lake, org, access.planned(), query, app.clock.now()).await?;
+    let selection = select::select(&app.lake, org, caller, query, app.clock.now()).await?;
     if selection.is_empty() {
         let past = match days {
             1 => "day".to_owned(),
@@ -122,14 +146,48 @@ async fn download(
             "no prompt log of the past {past} has a key with this prefix"
         )));
     }
+    Ok(selection)
+}
+
+/// The archive; the act is completed when it is at its end.
+fn deliver(
+    app: &App,
+    org: &OrgId,
+    selection: Selection,
+    access: Access,
+    parameters: &Parameters,
+    method: &Method,
+    act: Act,
+) -> Response {
     let headers = headers(&selection, org, &parameters.prefix);
     if method == Method::HEAD {
-        return Ok(headers.into_response());
+        act.complete(&End {
+            status: Some(200),
+            rows: Some(0),
+            bytes: Some(0),
+            ..End::new(Outcome::Succeeded)
+        });
+        return headers.into_response();
     }
     let comment = comment(&selection, &parameters.prefix);
     let idle = Duration::from_secs(app.config.limits.download_idle_seconds);
-    let body = Body::from_stream(archive::stream(selection, comment, idle, access));
-    Ok((headers, body).into_response())
+    let ledger = Arc::new(Ledger::default());
+    let frames = archive::stream(selection, comment, idle, access, Arc::clone(&ledger)).boxed();
+    audited::stream(headers, frames, None, act, move |taken| {
+        let Delivery {
+            delivered,
+            begun,
+            denied,
+            failed,
+        } = ledger.delivery(taken.bytes);
+        Told {
+            rows: Some(delivered.len() as u64),
+            bytes: None,
+            detail: Some(json!({
+                "delivered": delivered, "begun": begun, "denied": denied, "failed": failed,
+            })),
+        }
+    })
 }
 
 /// Who the caller is by now, if they may still use the endpoint.

@@ -11,13 +11,14 @@ use axum::{Extension, Json};
 use rules::{Caller, Error, Grant, OrgId, Result, Role, RoleName, UserId, decide};
 use serde_json::{Value, json};
 
-use super::caller::{Organization, Within, admit, covers_all, has, needed, outranks};
+use super::audited::tell;
+use super::caller::{Organization, Within, administer, admit, covers_all, has, needed, outranks};
 use super::fields::{self, Fields, Flaw};
 use super::layers::Seen;
 use super::problem::Problem;
 use crate::app::App;
 use crate::directory::{NewRole, StoredRole};
-use crate::guard::Endpoint;
+use crate::guard::{Action, Endpoint};
 
 const VIEWS: [&str; 2] = ["client", "admin"];
 const DESCRIPTION_CHARS_MAX: usize = 2_000;
@@ -99,16 +100,22 @@ pub(super) async fn post(
     let new = body.finish(made)?;
     let (app, org) = (&app, &org);
     let create = Endpoint::CreateRole;
-    admit(app, org, &headers, &seen, create, |caller| async move {
+    let deed = Action::CreateRole.on(&new.role.name).with(json!({
+        "description": new.description,
+        "permission_grants": new.role.grants,
+        "frontend_view": new.frontend_view,
+    }));
+    let work = |caller| async move {
         has(&caller, &on(org, "Role:CreateRole", new.role.name.as_str()))?;
         covers_all(&caller, org, &new.role, "the role you would make")?;
         let role_id = app
             .directory
             .create_role(org, &new, app.clock.now())
             .await?;
-        Ok((StatusCode::CREATED, Json(json!({ "role_id": role_id }))).into_response())
-    })
-    .await
+        let answer = json!({ "role_id": role_id });
+        Ok((StatusCode::CREATED, tell(answer.clone()), Json(answer)).into_response())
+    };
+    administer(app, org, &headers, &seen, create, deed, work).await
 }
 
 fn grants(value: &Value) -> Result<Vec<Grant>, Flaw> {
@@ -144,13 +151,19 @@ pub(super) async fn modify(
     let change = body.finish(Some(change))?;
     let (app, org) = (&app, &org);
     let modify = Endpoint::ModifyRole;
-    admit(app, org, &headers, &seen, modify, |caller| async move {
+    let deed = Action::ModifyRole.on(&name).with(json!({
+        "description": change.description,
+        "permission_grants": change.grants,
+        "frontend_view": change.view,
+    }));
+    let work = |caller| async move {
         has(&caller, &on(org, "Role:ModifyRole", name.as_str()))?;
         let stored = app.directory.known_role(org, &name).await?;
         let role_id = change.apply(app, org, &caller, stored).await?;
-        Ok(Json(json!({ "role_id": role_id })).into_response())
-    })
-    .await
+        let answer = json!({ "role_id": role_id });
+        Ok((tell(answer.clone()), Json(answer)).into_response())
+    };
+    administer(app, org, &headers, &seen, modify, deed, work).await
 }
 
 impl Change {
@@ -201,7 +214,10 @@ pub(super) async fn assign(
     let user_id = body.finish(user_id)?;
     let (app, org) = (&app, &org);
     let assign = Endpoint::AssignRole;
-    admit(app, org, &headers, &seen, assign, |caller| async move {
+    let deed = Action::AssignRole
+        .on(&user_id)
+        .with(json!({ "role": name }));
+    let work = |caller| async move {
         let stored = app.directory.known_role(org, &name).await?;
         outranks(&caller, org, &stored.role)?;
         let now = app.clock.now();
@@ -211,9 +227,10 @@ pub(super) async fn assign(
         app.directory
             .assign_role(org, &user_id, &stored.role_id, now)
             .await?;
-        Ok(Json(json!({ "role_id": stored.role_id })).into_response())
-    })
-    .await
+        let answer = json!({ "role_id": stored.role_id });
+        Ok((tell(answer.clone()), Json(answer)).into_response())
+    };
+    administer(app, org, &headers, &seen, assign, deed, work).await
 }
 
 /// The role of a path. What cannot be one is not there.

@@ -9,13 +9,18 @@ use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use rules::{Error, Kind, Result, UserId, Violation};
 use serde::Serialize;
+use serde_json::json;
 
+use super::audited::{opening, read, tell};
 use super::caller::Organization;
 use super::layers::Seen;
 use super::limited::limited;
 use super::problem::Problem;
 use crate::app::App;
-use crate::guard::Endpoint;
+use crate::guard::{Action, Actor, Endpoint};
+
+/// What the audit log keeps of the id that somebody sends; a real one is shorter.
+const KEY_ID_CHARS_MAX: usize = 64;
 
 #[derive(Serialize)]
 struct SignedIn {
@@ -45,15 +50,23 @@ pub(super) async fn post(
         // What cannot be a user's id is no user; the answer is the same as for any other unknown one.
         let user_id = UserId::parse(&credentials.user_id).or_else(|_| UserId::parse("nobody"))?;
         seen.note(&org, &user_id);
-        let token = app
-            .identity
-            .sign_in(&org, &credentials.key_id, &credentials.key, &user_id)
-            .await?;
-        Ok(Json(SignedIn {
-            id_token: token.id_token,
-            expires_at: token.expires_at,
-        })
-        .into_response())
+        app.identity.known_organization(&org).await?;
+        let key_id: String = credentials.key_id.chars().take(KEY_ID_CHARS_MAX).collect();
+        let actor = Actor::Claimed(org.clone(), user_id.clone());
+        let opening = opening(&org, actor, &seen, Action::SignIn.on(key_id));
+        let sign_in = Box::pin(async {
+            let token = app
+                .identity
+                .sign_in(&org, &credentials.key_id, &credentials.key, &user_id)
+                .await?;
+            let told = tell(json!({"expires_at": token.expires_at}));
+            let signed_in = SignedIn {
+                id_token: token.id_token,
+                expires_at: token.expires_at,
+            };
+            Ok((told, Json(signed_in)).into_response())
+        });
+        read(&app, opening, sign_in).await
     };
     Ok(limited(verdict, work).await)
 }

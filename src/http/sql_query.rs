@@ -14,13 +14,14 @@ use axum::{Extension, Json};
 use rules::{Error, Kind, Result, Violation};
 use serde_json::{Value, json};
 
+use super::audited::{Told, change, opening, read, tell};
 use super::caller::{Organization, authenticate, cluster, located};
 use super::layers::Seen;
 use super::limited::limited;
 use super::problem::Problem;
 use crate::app::App;
 use crate::engine::Format;
-use crate::guard::Endpoint;
+use crate::guard::{Action, Actor, Endpoint};
 use crate::sql_query::{self, Handle, Submission};
 
 const SQL_CHARS_MAX: usize = 100_000;
@@ -53,21 +54,37 @@ pub(super) async fn post(
     let verdict = app.rate_limits.take(Endpoint::SqlQuery, &user, now);
     let work = async {
         let organization = located(&app, &org, cluster.as_ref()).await?;
-        sql_query::authorise(&app.directory, &org, &caller).await?;
+        let actor = Actor::of(&caller);
         if body.async_query {
-            let submission = Submission {
-                sql: body.sql_query,
-                format: body.result_format,
-                idempotency_key,
-            };
-            let handle = app
-                .queries
-                .submit(&organization, caller, submission, now)
-                .await?;
-            return Ok(Json(handle_json(&app, &headers, handle)?).into_response());
+            let deed = Action::SubmitSqlQuery
+                .on(&body.sql_query)
+                .with(json!({"result_format": body.result_format.name()}));
+            let opening = opening(&org, actor, &seen, deed);
+            let submit = Box::pin(async {
+                sql_query::authorise(&app.directory, &org, &caller).await?;
+                let submission = Submission {
+                    sql: body.sql_query,
+                    format: body.result_format,
+                    idempotency_key,
+                };
+                let handle = app
+                    .queries
+                    .submit(&organization, caller, submission, now)
+                    .await?;
+                let told = tell(json!({"query_id": handle.query_id}));
+                Ok((told, Json(handle_json(&app, &headers, handle)?)).into_response())
+            });
+            return change(&app, opening, submit).await;
         }
-        let page = sql_query::run(&app.queries, &organization, caller, body.sql_query, now).await?;
-        Ok(([(CONTENT_TYPE, "application/json")], page).into_response())
+        let opening = opening(&org, actor, &seen, Action::RunSqlQuery.on(&body.sql_query));
+        let run = Box::pin(async {
+            sql_query::authorise(&app.directory, &org, &caller).await?;
+            let sql = body.sql_query;
+            let page = sql_query::run(&app.queries, &organization, caller, sql, now).await?;
+            let told = Told::page(&page);
+            Ok((told, [(CONTENT_TYPE, "application/json")], page.json).into_response())
+        });
+        read(&app, opening, run).await
     };
     Ok(limited(verdict, work).await)
 }

@@ -4,7 +4,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
@@ -17,6 +16,7 @@ use chrono::{DateTime, Utc};
 use rules::{Caller, Error, OrgId, Result};
 use serde_json::{Value, json};
 
+use super::audited::{self, Told, change, opening};
 use super::caller::{authenticate, cluster, located};
 use super::layers::Seen;
 use super::problem::Problem;
@@ -24,6 +24,7 @@ use super::sql_query::handle_json;
 use crate::app::App;
 use crate::directory::SqlQuery;
 use crate::engine::Format;
+use crate::guard::{Action, Actor, Opening};
 use crate::sql_query::{self, Fetched, ResultFile, SignedUrl, Status};
 
 /// Seconds after which to ask again.
@@ -39,7 +40,8 @@ pub(super) async fn status(
     Extension(seen): Extension<Seen>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    let (org, caller) = may_query(&app, &org, &headers, &seen).await?;
+    let (org, caller) = known(&app, &org, &headers, &seen).await?;
+    sql_query::authorise(&app.directory, &org, &caller).await?;
     let status = app.queries.query(&org, &caller, &query_id).await?;
     Ok(Json(status_json(&app, &headers, status)?))
 }
@@ -50,24 +52,24 @@ pub(super) async fn cancel(
     Path((org, query_id)): Place,
     Extension(seen): Extension<Seen>,
     headers: HeaderMap,
-) -> Result<Json<Value>, Problem> {
-    let (org, caller) = may_query(&app, &org, &headers, &seen).await?;
-    let status = app.queries.cancel(&org, &caller, &query_id).await?;
-    Ok(Json(status_json(&app, &headers, status)?))
+) -> Result<Response, Problem> {
+    let (org, caller) = known(&app, &org, &headers, &seen).await?;
+    let deed = Action::CancelSqlQuery.on(&query_id);
+    let opening = opening(&org, Actor::of(&caller), &seen, deed);
+    let cancel = async {
+        sql_query::authorise(&app.directory, &org, &caller).await?;
+        let status = app.queries.cancel(&org, &caller, &query_id).await?;
+        Ok(Json(status_json(&app, &headers, status)?).into_response())
+    };
+    Ok(change(&app, opening, cancel).await?)
 }
 
-async fn may_query(
-    app: &App,
-    org: &str,
-    headers: &HeaderMap,
-    seen: &Seen,
-) -> Result<(OrgId, Caller)> {
+async fn known(app: &App, org: &str, headers: &HeaderMap, seen: &Seen) -> Result<(OrgId, Caller)> {
     let org = OrgId::parse(org)
         .map_err(|error| Error::not_found("there is no such organization").because(error))?;
     let cluster = cluster(app, headers).await?;
     let caller = authenticate(app, &org, headers, seen).await?;
     located(app, &org, cluster.as_ref()).await?;
-    sql_query::authorise(&app.directory, &org, &caller).await?;
     Ok((org, caller))
 }
 
@@ -110,6 +112,7 @@ pub(super) async fn get(
     State(app): State<Arc<App>>,
     Path((org, query_id)): Place,
     RawQuery(parameters): RawQuery,
+    Extension(seen): Extension<Seen>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -126,7 +129,11 @@ pub(super) async fn get(
             let again = [(RETRY_AFTER, HeaderValue::from_static(ASK_AGAIN))];
             Ok((StatusCode::ACCEPTED, again, Json(so_far)).into_response())
         }
-        Fetched::File(file) => Ok(send(&file, &org, &method, &headers).await?),
+        Fetched::File(file) => {
+            let deed = Action::GetSqlResult.on(&file.query_id);
+            let opening = opening(&url.org_id, Actor::UrlHolder, &seen, deed);
+            Ok(send(&app, &file, opening, &method, &headers).await?)
+        }
     }
 }
 
@@ -151,10 +158,12 @@ fn signed(org: &str, query_id: String, parameters: &str) -> Option<(SignedUrl, S
     Some((url, key?, signature?))
 }
 
-/// The file, or the one range of it that is asked for (RFC 9110, sections 13 and 14).
+/// The file, or the one range of it that is asked for (RFC 9110, sections 13 and 14). Where bytes of it are sent, that is
+/// an act in the audit log.
 async fn send(
+    app: &App,
     file: &ResultFile,
-    org: &str,
+    opening: Opening,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response> {
@@ -194,8 +203,8 @@ async fn send(
         .next()
         .unwrap_or_default();
     let name = format!(
-        "attachment; filename=\"{org}-{}.{extension}\"",
-        file.query_id
+        "attachment; filename=\"{}-{}.{extension}\"",
+        file.org_id, file.query_id
     );
     answer.insert(CONTENT_DISPOSITION, value(name));
     let (status, range) = match range {
@@ -207,11 +216,20 @@ async fn send(
         None => (StatusCode::OK, 0..file.bytes),
     };
     answer.insert(CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
-    let body = match *method {
-        Method::HEAD => Body::empty(),
-        _ => Body::from_stream(file.read(range).await?),
+    if method == Method::HEAD {
+        return Ok((status, answer).into_response());
+    }
+    let length = Some(range.end - range.start);
+    let mut act = app.audit.open(opening)?;
+    let frames = match act.during(file.read(range)).await? {
+        Ok(frames) => frames,
+        Err(error) => {
+            act.complete(&audited::end_of(&error));
+            return Err(error);
+        }
     };
-    Ok((status, answer, body).into_response())
+    let told = |_| Told::default();
+    Ok(audited::stream((status, answer), frames, length, act, told))
 }
 
 /// What a `Range` header asks of a file.

@@ -12,12 +12,13 @@ use rules::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::audited::{Told, opening, read};
 use super::caller::{Organization, authenticate, cluster, located};
 use super::layers::Seen;
 use super::limited::limited;
 use super::problem::Problem;
 use crate::app::App;
-use crate::guard::Endpoint;
+use crate::guard::{Action, Actor, Endpoint};
 use crate::sql_query;
 
 /// One row a table, so that a page holds a thousand of them.
@@ -57,10 +58,15 @@ pub(super) async fn get(
     let verdict = app.rate_limits.take(Endpoint::SqlQuery, &user, now);
     let work = async {
         let organization = located(&app, &org, cluster.as_ref()).await?;
-        sql_query::authorise(&app.directory, &org, &caller).await?;
-        let sql = QUERY.to_owned();
-        let page = sql_query::run(&app.queries, &organization, caller, sql, now).await?;
-        Ok(Json(schema(&page)?).into_response())
+        let actor = Actor::of(&caller);
+        let opening = opening(&org, actor, &seen, Action::GetSqlSchema.on_all());
+        let list = Box::pin(async {
+            sql_query::authorise(&app.directory, &org, &caller).await?;
+            let sql = QUERY.to_owned();
+            let page = sql_query::run(&app.queries, &organization, caller, sql, now).await?;
+            Ok((Told::page(&page), Json(schema(&page.json)?)).into_response())
+        });
+        read(&app, opening, list).await
     };
     Ok(limited(verdict, work).await)
 }

@@ -11,18 +11,19 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use rules::{Action, Grant, OrgId, RequiredPermission, Result, Role, RoleName, UserId, decide};
+use rules::{Caller, Grant, OrgId, RequiredPermission, Result, Role, RoleName, UserId, decide};
 use serde_json::{Value, json};
 
 use super::api_keys::creator;
-use super::caller::{Organization, admit, covers_all, has, needed};
+use super::audited::tell;
+use super::caller::{Organization, administer, admit, covers_all, has, needed};
 use super::fields::{self, Fields, Flaw};
 use super::layers::Seen;
 use super::page::{self, Order, Page};
 use super::problem::Problem;
 use crate::app::App;
 use crate::directory::{NewTemporaryGrant, TemporaryGrant};
-use crate::guard::Endpoint;
+use crate::guard::{Action, Endpoint};
 
 /// The most grants of one page.
 const PAGE_MAX: usize = 10;
@@ -51,7 +52,13 @@ pub(super) async fn post(
     let new = parse(Fields::of_body(body)?)?;
     let (app, org) = (&app, &org);
     let create = Endpoint::CreateTemporaryGrant;
-    admit(app, org, &headers, &seen, create, |caller| async move {
+    let deed = Action::CreateTemporaryGrant.on(&new.user_id).with(json!({
+        "permission_grant": new.grant,
+        "seconds": new.duration.num_seconds(),
+        "justification": new.justification,
+        "tags": new.tags,
+    }));
+    let work = |caller: Caller| async move {
         has(
             &caller,
             &on(org, "Role:CreateTemporaryPermissionGrant", &new.user_id),
@@ -74,10 +81,10 @@ pub(super) async fn post(
             creator: Some((caller.org_id, caller.user_id)),
         };
         let id = app.directory.create_temporary_grant(&new, now).await?;
-        let made = json!({"temporary_permission_grant_id": id, "expires_at": new.expires_at});
-        Ok((StatusCode::CREATED, Json(made)).into_response())
-    })
-    .await
+        let answer = json!({"temporary_permission_grant_id": id, "expires_at": new.expires_at});
+        Ok((StatusCode::CREATED, tell(answer.clone()), Json(answer)).into_response())
+    };
+    administer(app, org, &headers, &seen, create, deed, work).await
 }
 
 fn on(org: &OrgId, permission: &str, user_id: &UserId) -> RequiredPermission {
@@ -108,7 +115,7 @@ fn parse(mut body: Fields) -> Result<New> {
 
 fn grant(value: &Value) -> Result<Grant, Flaw> {
     let grant: Grant = fields::value(value)?;
-    if grant.action == Action::Deny {
+    if grant.action == rules::Action::Deny {
         return Err(Flaw::new("a temporary grant gives; only a role denies"));
     }
     grant.validate().map_err(Flaw::new)?;

@@ -12,14 +12,15 @@ use axum::{Extension, Json};
 use rules::{Error, OrgId, Result, RoleName, UserId, decide};
 use serde_json::{Map, Value, json};
 
-use super::caller::{Organization, Within, admit, has, needed, outranks, permitted};
+use super::audited::tell;
+use super::caller::{Organization, Within, administer, admit, has, needed, outranks, permitted};
 use super::fields::{self, Fields};
 use super::layers::Seen;
 use super::page::{self, Order, Page};
 use super::problem::Problem;
 use crate::app::App;
 use crate::directory::{NewUser, User, UserDetails};
-use crate::guard::Endpoint;
+use crate::guard::{Action, Endpoint};
 
 /// The most users of one page.
 const PAGE_MAX: usize = 100;
@@ -43,7 +44,10 @@ pub(super) async fn post(
     let invitation = parse(Fields::of_body(body)?)?;
     let (app, org) = (&app, &org);
     let create = Endpoint::CreateUser;
-    admit(app, org, &headers, &seen, create, |caller| async move {
+    let deed = Action::InviteUser
+        .on(&invitation.email)
+        .with(json!({"role": invitation.role}));
+    let work = |caller| async move {
         permitted(&caller, org, "User:InviteUser")?;
         let stored = app.directory.known_role(org, &invitation.role).await?;
         outranks(&caller, org, &stored.role)?;
@@ -62,10 +66,11 @@ pub(super) async fn post(
         app.directory
             .create_user_with(&new, &invitation.details, now)
             .await?;
-        let made = json!({"user_id": user_id, "verify_link": null});
-        Ok((StatusCode::CREATED, Json(made)).into_response())
-    })
-    .await
+        let told = tell(json!({ "user_id": user_id }));
+        let answer = json!({"user_id": user_id, "verify_link": null});
+        Ok((StatusCode::CREATED, told, Json(answer)).into_response())
+    };
+    administer(app, org, &headers, &seen, create, deed, work).await
 }
 
 fn parse(mut body: Fields) -> Result<Invitation> {
@@ -188,7 +193,8 @@ pub(super) async fn delete(
 ) -> Result<Response, Problem> {
     let (app, org) = (&app, &org);
     let delete = Endpoint::DeleteUser;
-    admit(app, org, &headers, &seen, delete, |caller| async move {
+    let deed = Action::DeleteUser.on(&user_id);
+    let work = |caller| async move {
         has(
             &caller,
             &needed(org, "User:DeleteUser").with("user_id", &user_id),
@@ -197,6 +203,6 @@ pub(super) async fn delete(
             .map_err(|error| Error::not_found("there is no such user").because(error))?;
         app.directory.delete_user(org, &user_id).await?;
         Ok(StatusCode::NO_CONTENT.into_response())
-    })
-    .await
+    };
+    administer(app, org, &headers, &seen, delete, deed, work).await
 }

@@ -149,7 +149,9 @@ impl Identity {
         self.tokens.public_keys().await
     }
 
-    async fn known_organization(&self, org_id: &OrgId) -> Result<()> {
+    /// # Errors
+    /// `NotFound` when there is no such organization.
+    pub async fn known_organization(&self, org_id: &OrgId) -> Result<()> {
         match self.directory.organization(org_id).await? {
             Some(_) => Ok(()),
             None => Err(Error::not_found(format!(

@@ -45,11 +45,6 @@ impl Access {
         }
     }
 
-    /// The caller for whom the logs are chosen.
-    pub fn planned(&self) -> &Caller {
-        &self.planned
-    }
-
     /// Whether a log that was permitted when it was chosen still is.
     pub(super) async fn still(&mut self, entry: &Entry) -> Result<(), Refusal> {
         if self.looked_at.is_none_or(|at| at.elapsed() >= AGE_MAX) {

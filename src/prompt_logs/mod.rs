@@ -24,6 +24,7 @@ mod tests;
 mod writer;
 
 pub use access::{Access, LookUp};
+pub use archive::{Delivery, Ledger};
 pub use export::Received;
 pub use ingest::{Chunk, Written};
 pub use intake::{Intake, Rejected, Room};

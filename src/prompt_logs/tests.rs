@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -104,9 +105,10 @@ async fn download(lake: &Lake) -> Outcome {
         }
     };
     let access = Access::new(caller.clone(), same(&caller));
-    let frames: Result<Vec<_>> = archive::stream(selection, String::new(), IDLE, access)
-        .try_collect()
-        .await;
+    let frames: Result<Vec<_>> =
+        archive::stream(selection, String::new(), IDLE, access, Arc::default())
+            .try_collect()
+            .await;
     match frames {
         Ok(frames) => check(&frames.concat()),
         Err(_) => Outcome::Broken,
@@ -148,7 +150,7 @@ async fn every_read(fault: Fault, limit: Duration) -> Vec<Outcome> {
     let (_folder, lake) = written().await;
     let mut outcomes = Vec::new();
     for warm in [false, true] {
-        let prepare = async || -> (Lake, std::sync::Arc<Faulty>) {
+        let prepare = async || -> (Lake, Arc<Faulty>) {
             let (lake, store) = lake.faulty();
             let lake = lake.with_read_limit(limit);
             if warm {
@@ -210,7 +212,13 @@ async fn a_read_that_stalls_is_given_up() {
     assert!(store.reads() > before);
     store.arm(Fault::Stall, 1..2);
     let access = Access::new(caller.clone(), same(&caller));
-    let stream = archive::stream(selection.unwrap(), String::new(), IDLE, access);
+    let stream = archive::stream(
+        selection.unwrap(),
+        String::new(),
+        IDLE,
+        access,
+        Arc::default(),
+    );
     let frames: Vec<_> = stream.try_collect().await.unwrap();
     let errors = LOGS / 3;
     assert_eq!(check(&frames.concat()), Outcome::Whole { errors });
@@ -222,7 +230,13 @@ async fn errors_with(look_up: LookUp) -> Vec<String> {
     let caller = caller("*");
     let selection = select::select(&lake, &org(), &caller, query(), now()).await;
     let access = Access::new(caller, look_up);
-    let stream = archive::stream(selection.unwrap(), String::new(), IDLE, access);
+    let stream = archive::stream(
+        selection.unwrap(),
+        String::new(),
+        IDLE,
+        access,
+        Arc::default(),
+    );
     let frames: Vec<_> = stream.try_collect().await.unwrap();
     let found = entries(&frames.concat()).into_iter();
     let errors = found.filter(|(name, _)| name.ends_with("-error"));

@@ -5,14 +5,15 @@ use rules::{Caller, Error, Kind, OrgId, Result, UserId};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{SqlQueries, may_see_others};
+use super::{AUDIT_PERMISSION, SqlQueries, has, may_see_others};
 use crate::clock::Clock;
 use crate::directory::{Directory, QueryStatus, SqlQuery, object_id};
 use crate::engine::{Attendant, Cost, Ran, Rows, ServerTable};
+use crate::guard::Audit;
 
 /// Rows of the history that go to a worker at once, and about how many bytes of them.
 const PAGE_ROWS: u32 = 500;
-const PAGE_BYTES: usize = 2 * 1024 * 1024;
+pub(super) const PAGE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Queries stored in one transaction.
 const GROUP_MAX: usize = 1000;
@@ -180,9 +181,12 @@ impl Drop for Entry<'_> {
 /// What one caller may see of the server's tables.
 #[derive(Debug)]
 pub(super) struct Reader {
-    directory: Directory,
+    pub(super) directory: Directory,
     history: History,
-    org_id: OrgId,
+    pub(super) audit: Audit,
+    pub(super) org_id: OrgId,
+    /// Whether the caller may read the audit log.
+    pub(super) sees_audit: bool,
     /// Whose queries are shown; none: everybody's.
     user: Option<(OrgId, UserId)>,
 }
@@ -193,7 +197,9 @@ impl Reader {
         Self {
             directory: queries.directory.clone(),
             history: queries.history.clone(),
+            audit: queries.audit.clone(),
             org_id: org.clone(),
+            sees_audit: has(caller, org, AUDIT_PERMISSION),
             user: (!may_see_others(caller, org)).then_some(own),
         }
     }
@@ -231,6 +237,7 @@ impl Reader {
 impl Attendant for Reader {
     async fn rows(&self, table: ServerTable, after: Option<String>) -> Result<Rows> {
         match table {
+            ServerTable::AuditLog => self.audit_log(after).await,
             ServerTable::QueryHistory => self.query_history(after).await,
         }
     }
@@ -341,7 +348,9 @@ mod tests {
             let reader = Reader {
                 directory: directory.clone(),
                 history: history.clone(),
+                audit: Audit::of_command(directory.clone(), Clock::system()),
                 org_id: org.clone(),
+                sees_audit: false,
                 user,
             };
             let (rows, taken) = all(&reader).await;

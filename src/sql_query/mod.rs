@@ -3,6 +3,7 @@
 //! `http/sql_query` → [`run`] or [`SqlQueries::submit`] → `engine`. Each query leaves a row in the history, which the
 //! organization can query in turn. Not here: what the text may be (the worker's business), and HTTP.
 
+mod audit_log;
 mod history;
 mod results;
 mod run;
@@ -19,11 +20,12 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::directory::{Directory, Organization};
-use crate::engine::{self, Pool};
+use crate::engine::{self, Pool, ServerTable};
+use crate::guard::Audit;
 use crate::lake::Lake;
 
 pub use results::ResultFile;
-pub use run::{authorise, run};
+pub use run::{Page, authorise, run};
 pub use signed_url::{SignedUrl, forged};
 pub use submit::{Fetched, Handle, Status, Submission};
 
@@ -34,6 +36,9 @@ use submit::Running;
 /// Lets its holder see and cancel the queries of others.
 pub const OTHERS_PERMISSION: &str = "Admin:GetSqlQueries";
 
+/// Lets its holder query the audit log of the organization.
+pub const AUDIT_PERMISSION: &str = "Admin:GetAuditLog";
+
 /// What queries need, and those that are submitted.
 #[derive(Debug)]
 pub struct SqlQueries {
@@ -43,6 +48,7 @@ pub struct SqlQueries {
     clock: Clock,
     config: Config,
     history: History,
+    audit: Audit,
     signer: Signer,
     running: Mutex<HashMap<String, Running>>,
 }
@@ -57,12 +63,14 @@ impl SqlQueries {
         lake: Lake,
         directory: Directory,
         clock: Clock,
+        audit: Audit,
         config: &Config,
     ) -> rules::Result<Arc<Self>> {
         let queries = Self {
             pool,
             lake,
             history: History::start(directory.clone()),
+            audit,
             signer: Signer::open(directory.clone(), clock.clone()).await?,
             directory,
             clock,
@@ -98,6 +106,10 @@ impl SqlQueries {
         now: DateTime<Utc>,
         output: engine::Output,
     ) -> engine::Request {
+        let mut server_tables = vec![ServerTable::QueryHistory];
+        if has(&caller, &organization.org_id, AUDIT_PERMISSION) {
+            server_tables.push(ServerTable::AuditLog);
+        }
         engine::Request {
             lake: self.lake.url().clone(),
             org_id: organization.org_id.clone(),
@@ -106,6 +118,7 @@ impl SqlQueries {
             now,
             retention_days: organization.retention_days_or(self.config.retention.days),
             declared: self.config.declared_tables(&organization.org_id),
+            server_tables,
             output,
         }
     }
@@ -113,6 +126,10 @@ impl SqlQueries {
 
 /// Whether the caller may see and cancel the queries of others in the organization.
 pub fn may_see_others(caller: &Caller, org: &OrgId) -> bool {
-    let needed = RequiredPermission::new(OTHERS_PERMISSION).with("org_id", org.as_str());
+    has(caller, org, OTHERS_PERMISSION)
+}
+
+fn has(caller: &Caller, org: &OrgId, permission: &str) -> bool {
+    let needed = RequiredPermission::new(permission).with("org_id", org.as_str());
     decide(caller, &needed) == Decision::Allowed
 }

@@ -19,6 +19,7 @@ use crate::lake;
 /// A finished result.
 #[derive(Debug, Clone)]
 pub struct ResultFile {
+    pub org_id: OrgId,
     pub query_id: String,
     pub format: Format,
     /// Its size.
@@ -29,6 +30,7 @@ pub struct ResultFile {
 impl ResultFile {
     pub(super) fn new(queries: &SqlQueries, url: &SignedUrl, bytes: u64) -> Result<Self> {
         Ok(Self {
+            org_id: url.org_id.clone(),
             query_id: url.query_id.clone(),
             format: url.format,
             bytes,

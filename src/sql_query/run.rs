@@ -30,7 +30,15 @@ pub async fn authorise(directory: &Directory, org: &OrgId, caller: &Caller) -> R
     )))
 }
 
-/// The response body, JSON, within the limits; waiting, planning, running and encoding share the time.
+/// What a query brought.
+#[derive(Debug)]
+pub struct Page {
+    /// The response body.
+    pub json: Vec<u8>,
+    pub rows: u64,
+}
+
+/// The response, within the limits; waiting, planning, running and encoding share the time.
 ///
 /// # Errors
 /// `Invalid`: the query is at fault, and why. `TimedOut`, and the query no longer runs. `Unavailable`.
@@ -40,7 +48,7 @@ pub async fn run(
     caller: Caller,
     sql: String,
     now: DateTime<Utc>,
-) -> Result<Vec<u8>> {
+) -> Result<Page> {
     let deadline = Instant::now() + Duration::from_secs(queries.config.limits.sql_seconds);
     let output = Output::Page {
         rows: queries.config.limits.sql_rows,
@@ -50,5 +58,7 @@ pub async fn run(
     let reader = Reader::new(queries, &organization.org_id, &caller);
     let request = queries.request(organization, caller, sql, now, output);
     let ran = queries.pool.run(&request, &reader, deadline).await;
-    entry.end(ran)
+    let rows = ran.cost.rows;
+    let json = entry.end(ran)?;
+    Ok(Page { json, rows })
 }

@@ -9,6 +9,7 @@
     reason = "a helper's failure fails its test, tests compare with the real clock of another process, and what did not run is said"
 )]
 
+mod audit;
 mod cli;
 mod crash;
 mod credentials;

@@ -4,7 +4,7 @@ mod damage;
 mod import;
 mod keeping;
 mod permissions;
-mod transfer;
+pub(crate) mod transfer;
 mod unreadable;
 
 use std::collections::BTreeSet;

@@ -264,6 +264,7 @@ async fn show_describe_and_the_information_schema_tell_of_this_organizations_tab
     let rows = async |sql| server.rows(&token, ORG, sql).await;
     let table = |name: &str, kind| json!(["amigo", "default", name, "BASE TABLE", kind]);
     let tables = json!([
+        table("audit_log", "SYSTEM"),
         table("conversations", "DELTA"),
         table("query_history", "SYSTEM"),
         table("users", "DELTA")
@@ -308,11 +309,9 @@ async fn an_organization_without_tables_can_still_be_asked() {
         server.rows(&token, ORG, "SELECT 1 AS x").await,
         json!([[1]])
     );
-    let history = ["amigo", "default", "query_history", "BASE TABLE", "SYSTEM"];
-    assert_eq!(
-        server.rows(&token, ORG, "SHOW TABLES").await,
-        json!([history])
-    );
+    let system = ["audit_log", "query_history"];
+    let system = system.map(|name| ["amigo", "default", name, "BASE TABLE", "SYSTEM"]);
+    assert_eq!(server.rows(&token, ORG, "SHOW TABLES").await, json!(system));
     server
         .sql(&token, ORG, "SELECT * FROM prompt_logs")
         .await

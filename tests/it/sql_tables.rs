@@ -203,6 +203,7 @@ async fn folders_of_files_are_tables_and_a_new_file_is_seen_by_the_next_query() 
             (
                 "SELECT table_name, data_source_format FROM information_schema.tables ORDER BY 1",
                 json!([
+                    ["audit_log", "SYSTEM"],
                     ["clicks", "NDJSON"],
                     ["daily", "PARQUET"],
                     ["events", "PARQUET"],
@@ -266,7 +267,7 @@ async fn a_name_the_lake_has_too_is_the_lakes_and_a_folder_without_files_is_no_t
             ("SELECT x FROM inside", json!([["1"]])),
             (
                 "SELECT DISTINCT table_name FROM information_schema.columns ORDER BY 1",
-                json!([["inside"], ["people"], ["query_history"]]),
+                json!([["audit_log"], ["inside"], ["people"], ["query_history"]]),
             ),
         ],
     )
@@ -285,7 +286,8 @@ async fn a_name_the_lake_has_too_is_the_lakes_and_a_folder_without_files_is_no_t
     }
     let rival = server.token(RIVAL, SUPER_ADMINISTRATOR);
     let tables = server.rows(&rival, RIVAL, "SHOW TABLES").await;
-    assert_eq!(tables.as_array().unwrap().len(), 1, "its history: {tables}");
+    let count = tables.as_array().unwrap().len();
+    assert_eq!(count, 2, "its history and its audit log: {tables}");
     server
         .sql(&rival, RIVAL, "SELECT * FROM inside")
         .await
@@ -505,13 +507,16 @@ async fn tools_get_every_table_with_its_columns_as_json() {
     let body = answer.json();
     let tables = body["tables"].as_array().unwrap();
     let names: Vec<&Value> = tables.iter().map(|table| &table["name"]).collect();
-    assert_eq!(names, ["prompt_logs", "query_history", "users"]);
+    assert_eq!(
+        names,
+        ["audit_log", "prompt_logs", "query_history", "users"]
+    );
     let column = |name: &str, kind: &str| json!({"name": name, "type": kind, "nullable": true, "comment": null});
     assert_eq!(
-        tables[2]["columns"],
+        tables[3]["columns"],
         json!([column("age", "BIGINT"), column("user_id", "STRING")])
     );
-    let logs = tables[0]["columns"].as_array().unwrap();
+    let logs = tables[1]["columns"].as_array().unwrap();
     assert!(
         logs.iter().all(|column| column["comment"].is_string()),
         "{logs:?}"
@@ -524,7 +529,7 @@ async fn tools_get_every_table_with_its_columns_as_json() {
 
     let empty = server.token(RIVAL, SUPER_ADMINISTRATOR);
     let names = schema(&server, Some(&empty), RIVAL).await.json();
-    assert_eq!(names["tables"][1]["name"], "secrets");
+    assert_eq!(names["tables"][2]["name"], "secrets");
     // The same callers as those of sql_query, and no others.
     schema(&server, None, ORG).await.detail(401);
     schema(&server, Some(&token), RIVAL).await.detail(401);
@@ -535,12 +540,14 @@ async fn tools_get_every_table_with_its_columns_as_json() {
 }
 
 #[tokio::test]
-async fn an_organization_without_tables_has_its_history_alone() {
+async fn an_organization_without_tables_has_its_history_and_its_audit_log_alone() {
     let server = Server::start(|data| data.org(ORG));
     let token = server.token(ORG, SUPER_ADMINISTRATOR);
     let answer = schema(&server, Some(&token), ORG).await;
     let tables = answer.json()["tables"].clone();
-    assert_eq!(tables.as_array().unwrap().len(), 1, "{tables}");
-    assert_eq!(tables[0]["name"], "query_history");
-    assert_eq!(tables[0]["columns"][0]["name"], "query_id");
+    assert_eq!(tables.as_array().unwrap().len(), 2, "{tables}");
+    assert_eq!(tables[0]["name"], "audit_log");
+    assert_eq!(tables[0]["columns"][0]["name"], "seq");
+    assert_eq!(tables[1]["name"], "query_history");
+    assert_eq!(tables[1]["columns"][0]["name"], "query_id");
 }

@@ -19,11 +19,12 @@ use super::super::protocol::ServerTable;
 use super::super::worker::Server;
 
 impl ServerTable {
-    pub(in super::super) const ALL: [Self; 1] = [Self::QueryHistory];
+    pub(in super::super) const ALL: [Self; 2] = [Self::AuditLog, Self::QueryHistory];
 
     /// As queries name it.
     pub(in super::super) fn name(self) -> &'static str {
         match self {
+            Self::AuditLog => "audit_log",
             Self::QueryHistory => "query_history",
         }
     }
@@ -55,6 +56,27 @@ impl ServerTable {
             )
         };
         let fields = match self {
+            Self::AuditLog => vec![
+                number("seq"),
+                instant("at"),
+                text("entry_id"),
+                text("event"),
+                text("actor"),
+                text("actor_org_id"),
+                text("actor_id"),
+                text("action"),
+                text("resource"),
+                text("request_id"),
+                text("client_address"),
+                text("outcome"),
+                number("status"),
+                text("reason"),
+                number("rows"),
+                number("bytes"),
+                text("detail"),
+                text("previous_hash"),
+                text("hash"),
+            ],
             Self::QueryHistory => vec![
                 text("query_id"),
                 text("user_id"),

@@ -16,7 +16,7 @@ use super::{declared, lake_table, open};
 use crate::config::{DeclaredTable, TableFormat};
 use crate::lake::Lake;
 
-/// The server's tables, the lake's, and those declared in the configuration; of one name the first.
+/// The server's tables (their names are taken even where they do not exist for the caller), the lake's, and those declared in the configuration; of one name the first.
 #[derive(Debug)]
 pub(in super::super) struct Tables {
     lake: Lake,
@@ -63,7 +63,7 @@ impl Tables {
         let mut tables: Vec<Table> = declared.cloned().map(Table::Declared).collect();
         tables.extend(names.into_iter().map(Table::Lake));
         tables.retain(|table| ServerTable::named(table.name()).is_none());
-        tables.extend(ServerTable::ALL.map(Table::Server));
+        tables.extend(request.server_tables.iter().copied().map(Table::Server));
         tables.sort_by(|one, other| one.name().cmp(other.name()));
         Ok(Self {
             lake,

@@ -5,6 +5,7 @@
 //! A log that cannot be read becomes one `-error` entry. Not here: which logs, and who may read them.
 
 mod compress;
+mod ledger;
 mod readers;
 
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use super::access::Access;
 use super::select::{Entry, Refusal, Selection};
 use crate::lake::prompt_log_table::{HISTORY, SYSTEM};
 use compress::{Compressor, Data};
+use ledger::Fate;
+pub use ledger::{Delivery, Ledger};
 
 /// What the body is sent in: large enough for one system call to carry much, small enough to hold two of.
 const FRAME_BYTES: usize = 256 * 1024;
@@ -30,7 +33,7 @@ const FRAMES_AHEAD: usize = 2;
 const LAST_BYTES: Duration = Duration::from_millis(200);
 
 /// The archive's bytes, made as they are asked for. A client that takes nothing for `idle` is given up. `access` is asked
-/// again before each log.
+/// again before each log; `ledger` is told what becomes of it.
 ///
 /// The stream ends with an error, which breaks the transfer visibly, whenever the archive did not come to its end.
 pub fn stream(
@@ -38,6 +41,7 @@ pub fn stream(
     comment: String,
     idle: Duration,
     access: Access,
+    ledger: Arc<Ledger>,
 ) -> impl Stream<Item = Result<Bytes>> + Send {
     let (frames, received) = mpsc::channel(FRAMES_AHEAD);
     let is_whole = Arc::new(AtomicBool::new(false));
@@ -47,7 +51,7 @@ pub fn stream(
     let selection = Arc::new(selection);
     tokio::task::spawn_blocking(move || {
         runtime.block_on(async move {
-            let mut writer = Writer::new(frames, idle, access);
+            let mut writer = Writer::new(frames, idle, access, ledger);
             match writer.write(&selection, &comment).await {
                 Ok(()) => written.store(true, Ordering::Release),
                 Err(Stop::ClientGone) => tracing::debug!("the client ended its download"),
@@ -98,10 +102,18 @@ struct Writer {
     names: Names,
     compressor: Compressor,
     frame: BytesMut,
+    ledger: Arc<Ledger>,
+    /// Bytes of the archive so far.
+    bytes: u64,
 }
 
 impl Writer {
-    fn new(frames: mpsc::Sender<Bytes>, idle: Duration, access: Access) -> Self {
+    fn new(
+        frames: mpsc::Sender<Bytes>,
+        idle: Duration,
+        access: Access,
+        ledger: Arc<Ledger>,
+    ) -> Self {
         let (archive, names, frame) = (
             Archive::new(),
             Names::default(),
@@ -115,6 +127,8 @@ impl Writer {
             names,
             compressor: Compressor::default(),
             frame,
+            ledger,
+            bytes: 0,
         }
     }
 
@@ -145,6 +159,8 @@ impl Writer {
     }
 
     async fn log(&mut self, entry: &Entry, batch: &RecordBatch, row: usize) -> Result<(), Stop> {
+        // Before its first byte can leave.
+        self.ledger.begin(&entry.key, Fate::Delivered, self.bytes);
         let system = batch
             .column_by_name(SYSTEM)
             .filter(|column| column.is_valid(row));
@@ -166,13 +182,21 @@ impl Writer {
             self.entry(entry, "-history", Data::Stored(Stored::default()))
                 .await?;
         }
+        self.ledger.end(self.bytes);
         Ok(())
     }
 
     async fn error(&mut self, entry: &Entry, reason: &Refusal) -> Result<(), Stop> {
+        let fate = match reason {
+            Refusal::Lost => Fate::Failed,
+            Refusal::Denied(_) | Refusal::Unreadable | Refusal::Ended(_) => Fate::Denied,
+        };
+        self.ledger.begin(&entry.key, fate, self.bytes);
         let mut text = Stored::default();
         text.push(Bytes::from(format!("{reason}\n")));
-        self.entry(entry, "-error", Data::Stored(text)).await
+        self.entry(entry, "-error", Data::Stored(text)).await?;
+        self.ledger.end(self.bytes);
+        Ok(())
     }
 
     async fn entry(&mut self, entry: &Entry, suffix: &str, data: Data) -> Result<(), Stop> {
@@ -192,6 +216,7 @@ impl Writer {
     /// Gathers small buffers into frames; cuts large ones, which are not copied.
     async fn push(&mut self, buffers: Vec<Bytes>) -> Result<(), Stop> {
         for mut buffer in buffers {
+            self.bytes += buffer.len() as u64;
             if self.frame.len() + buffer.len() > FRAME_BYTES {
                 self.flush().await?;
             }

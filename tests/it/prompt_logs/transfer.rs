@@ -9,7 +9,7 @@ use super::{ORG, check, noise, serve};
 use crate::support::{Answer, SUPER_ADMINISTRATOR, Server, log, memory};
 
 /// Sends a download by hand and reads nothing of the answer.
-pub(super) fn start_download(server: &Server, token: &str, prefix: &str) -> TcpStream {
+pub(crate) fn start_download(server: &Server, token: &str, prefix: &str) -> TcpStream {
     let mut connection = TcpStream::connect(server.address()).unwrap();
     let head = format!(
         "GET /v1/{ORG}/admin/get_prompt_logs/?prompt_log_prefix={prefix} HTTP/1.1\r\n\
@@ -28,7 +28,7 @@ pub(super) fn rest(mut connection: TcpStream) -> Vec<u8> {
 }
 
 /// Logs whose archive is more than the buffers of a connection hold.
-pub(super) fn bulky() -> Vec<Value> {
+pub(crate) fn bulky() -> Vec<Value> {
     (0..16)
         .map(|n| log(&format!("big/{n:02}"), &noise(n, 1_500_000), &["x"]))
         .collect()
