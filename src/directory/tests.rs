@@ -4,6 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod migrations;
 mod temporary_grants;
 
 fn now() -> DateTime<Utc> {

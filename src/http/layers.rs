@@ -1,10 +1,11 @@
-//! What surrounds every request: its id, its line in the log, and an answer even when a handler panics.
+//! What surrounds every request: its client, its id, its line in the log, and an answer even when a handler panics.
 
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -12,7 +13,11 @@ use futures::FutureExt;
 use rules::{Error, OrgId, UserId};
 use tracing::Instrument;
 
+use super::client::Client;
 use super::problem::Problem;
+use super::security_headers;
+use crate::app::App;
+use crate::traces::{TARGET, continue_trace};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A caller's own id longer than this is none of theirs to log.
@@ -30,7 +35,12 @@ impl Seen {
 }
 
 /// Gives the request an id, answers, and writes one line: never a token, a query's text or a prompt.
-pub(super) async fn request(mut request: Request, next: Next) -> Response {
+pub(super) async fn request(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let id = own_id(request.headers()).unwrap_or_else(new_id);
     let method = request.method().clone();
@@ -40,11 +50,28 @@ pub(super) async fn request(mut request: Request, next: Next) -> Response {
         .map(|path| path.as_str().to_owned());
     let seen = Seen::default();
     request.extensions_mut().insert(seen.clone());
+    let client = Client::of(peer, request.headers(), &app.config.server);
+    request.extensions_mut().insert(client.clone());
+    let path = request.uri().path().to_owned();
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
+
+    let trace = tracing::info_span!(
+        target: TARGET,
+        "request",
+        otel.kind = "server",
+        otel.name = format!("{method} {}", route.as_deref().unwrap_or("-")),
+        otel.status_code = tracing::field::Empty,
+        http.request.method = method.as_str(),
+        http.route = route.as_deref(),
+        http.response.status_code = tracing::field::Empty,
+        request_id = id.to_str().unwrap_or_default(),
+    );
+    continue_trace(&trace, request.headers());
 
     let answer = AssertUnwindSafe(next.run(request))
         .catch_unwind()
         .instrument(span.clone())
+        .instrument(trace.clone())
         .await;
     let mut response = answer.unwrap_or_else(|_| {
         let _span = span.enter();
@@ -56,17 +83,26 @@ pub(super) async fn request(mut request: Request, next: Next) -> Response {
     let (org, user) = seen.0.get().map_or((None, None), |(org, user)| {
         (Some(org.as_str()), Some(user.as_str()))
     });
+    let route = route.as_deref().unwrap_or("-");
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    app.metrics.answered(route, method.as_str(), status, took);
+    trace.record("http.response.status_code", status);
+    if status >= 500 {
+        trace.record("otel.status_code", "ERROR");
+    }
     tracing::info!(
         method = method.as_str(),
-        route = route.as_deref().unwrap_or("-"),
-        status = response.status().as_u16(),
-        duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        route,
+        status,
+        duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         org,
         user,
+        client = %client.address,
         request_id = id.to_str().unwrap_or_default(),
         "request"
     );
     response.headers_mut().insert(REQUEST_ID, id);
+    security_headers::add(response.headers_mut(), &path, client.is_https);
     response
 }
 

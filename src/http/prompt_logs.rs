@@ -11,9 +11,10 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
-use futures::FutureExt;
+use futures::{FutureExt, TryStreamExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rules::{Error, OrgId, Result};
+use tracing::{Instrument, info_span};
 
 use super::caller::{Organization, cluster, identify, located, permitted};
 use super::layers::Seen;
@@ -23,6 +24,7 @@ use crate::app::App;
 use crate::guard::Endpoint;
 use crate::identity::Claims;
 use crate::prompt_logs::{Access, LookUp, Selection, archive, select};
+use crate::traces::TARGET;
 
 /// What a log key keeps when it is percent-encoded: RFC 3986's unreserved characters.
 const KEY: &AsciiSet = &NON_ALPHANUMERIC
@@ -111,8 +113,9 @@ async fn download(
         limit: app.config.limits.archive_logs,
         age_max: TimeDelta::days(days.into()),
     };
-    let selection =
-        select::select(&app.lake, org, access.planned(), query, app.clock.now()).await?;
+    let selection = select::select(&app.lake, org, access.planned(), query, app.clock.now())
+        .instrument(info_span!(target: TARGET, "select prompt logs"))
+        .await?;
     if selection.is_empty() {
         let past = match days {
             1 => "day".to_owned(),
@@ -128,7 +131,11 @@ async fn download(
     }
     let comment = comment(&selection, &parameters.prefix);
     let idle = Duration::from_secs(app.config.limits.download_idle_seconds);
-    let body = Body::from_stream(archive::stream(selection, comment, idle, access));
+    let sent = app.metrics.download("prompt_logs");
+    let body = archive::stream(selection, comment, idle, access);
+    let body = Body::from_stream(body.inspect_ok(move |frame| {
+        sent.inc_by(frame.len() as u64);
+    }));
     Ok((headers, body).into_response())
 }
 

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::header::{CONTENT_TYPE, HOST};
-use axum::http::uri::Authority;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -15,6 +14,7 @@ use rules::{Error, Kind, Result, Violation};
 use serde_json::{Value, json};
 
 use super::caller::{Organization, authenticate, cluster, located};
+use super::client::Client;
 use super::layers::Seen;
 use super::limited::limited;
 use super::problem::Problem;
@@ -41,6 +41,7 @@ pub(super) async fn post(
     State(app): State<Arc<App>>,
     Organization(org): Organization,
     Extension(seen): Extension<Seen>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -64,7 +65,7 @@ pub(super) async fn post(
                 .queries
                 .submit(&organization, caller, submission, now)
                 .await?;
-            return Ok(Json(handle_json(&app, &headers, handle)?).into_response());
+            return Ok(Json(handle_json(&app, &client, handle)?).into_response());
         }
         let page = sql_query::run(&app.queries, &organization, caller, body.sql_query, now).await?;
         Ok(([(CONTENT_TYPE, "application/json")], page).into_response())
@@ -73,31 +74,12 @@ pub(super) async fn post(
 }
 
 /// What the submitter of a query gets, or who asks for it later.
-pub(super) fn handle_json(app: &App, headers: &HeaderMap, handle: Handle) -> Result<Value> {
+pub(super) fn handle_json(app: &App, client: &Client, handle: Handle) -> Result<Value> {
     Ok(json!({
         "query_id": handle.query_id,
-        "signed_url": format!("{}{}", base_url(app, headers)?, handle.signed_url),
+        "signed_url": format!("{}{}", client.base_url(&app.config.server)?, handle.signed_url),
         "expires_at": handle.expires_at,
     }))
-}
-
-/// Where the caller reaches this server.
-fn base_url(app: &App, headers: &HeaderMap) -> Result<String> {
-    if !app.config.server.public_url.is_empty() {
-        return Ok(app.config.server.public_url.clone());
-    }
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = host.and_then(|host| host.parse::<Authority>().ok());
-    let host = host
-        .filter(|host| !host.as_str().contains('@'))
-        .ok_or_else(|| {
-            Error::unprocessable(
-                &["header", "host"],
-                "is no host to make a URL of",
-                "value_error",
-            )
-        })?;
-    Ok(format!("http://{host}"))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {

@@ -14,10 +14,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
+use prometheus_client::metrics::counter::Counter;
 use rules::{Caller, Error, OrgId, Result};
 use serde_json::{Value, json};
 
 use super::caller::{authenticate, cluster, located};
+use super::client::Client;
 use super::layers::Seen;
 use super::problem::Problem;
 use super::sql_query::handle_json;
@@ -37,11 +40,12 @@ pub(super) async fn status(
     State(app): State<Arc<App>>,
     Path((org, query_id)): Place,
     Extension(seen): Extension<Seen>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     let (org, caller) = may_query(&app, &org, &headers, &seen).await?;
     let status = app.queries.query(&org, &caller, &query_id).await?;
-    Ok(Json(status_json(&app, &headers, status)?))
+    Ok(Json(status_json(&app, &client, status)?))
 }
 
 /// `DELETE …/sql_query/{query_id}`: ends a query, or deletes its result.
@@ -49,11 +53,12 @@ pub(super) async fn cancel(
     State(app): State<Arc<App>>,
     Path((org, query_id)): Place,
     Extension(seen): Extension<Seen>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     let (org, caller) = may_query(&app, &org, &headers, &seen).await?;
     let status = app.queries.cancel(&org, &caller, &query_id).await?;
-    Ok(Json(status_json(&app, &headers, status)?))
+    Ok(Json(status_json(&app, &client, status)?))
 }
 
 async fn may_query(
@@ -71,7 +76,7 @@ async fn may_query(
     Ok((org, caller))
 }
 
-fn status_json(app: &App, headers: &HeaderMap, status: Status) -> Result<Value> {
+fn status_json(app: &App, client: &Client, status: Status) -> Result<Value> {
     let Status { query, handle } = status;
     let mut answer = json!({
         "query_id": query.query_id,
@@ -89,7 +94,7 @@ fn status_json(app: &App, headers: &HeaderMap, status: Status) -> Result<Value> 
     });
     if let Some(handle) = handle
         && let (Some(answer), Value::Object(more)) =
-            (answer.as_object_mut(), handle_json(app, headers, handle)?)
+            (answer.as_object_mut(), handle_json(app, client, handle)?)
     {
         answer.extend(more);
     }
@@ -126,7 +131,10 @@ pub(super) async fn get(
             let again = [(RETRY_AFTER, HeaderValue::from_static(ASK_AGAIN))];
             Ok((StatusCode::ACCEPTED, again, Json(so_far)).into_response())
         }
-        Fetched::File(file) => Ok(send(&file, &org, &method, &headers).await?),
+        Fetched::File(file) => {
+            let sent = app.metrics.download("sql_result");
+            Ok(send(&file, &org, &method, &headers, sent).await?)
+        }
     }
 }
 
@@ -151,12 +159,13 @@ fn signed(org: &str, query_id: String, parameters: &str) -> Option<(SignedUrl, S
     Some((url, key?, signature?))
 }
 
-/// The file, or the one range of it that is asked for (RFC 9110, sections 13 and 14).
+/// The file, or the one range of it that is asked for (RFC 9110, sections 13 and 14). Its bytes count as `sent`.
 async fn send(
     file: &ResultFile,
     org: &str,
     method: &Method,
     headers: &HeaderMap,
+    sent: Counter,
 ) -> Result<Response> {
     let etag = format!("\"{}-{}\"", file.query_id, file.bytes);
     let value = |value: String| HeaderValue::from_str(&value).expect("printable ASCII");
@@ -209,7 +218,9 @@ async fn send(
     answer.insert(CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
     let body = match *method {
         Method::HEAD => Body::empty(),
-        _ => Body::from_stream(file.read(range).await?),
+        _ => Body::from_stream(file.read(range).await?.inspect_ok(move |bytes| {
+            sent.inc_by(bytes.len() as u64);
+        })),
     };
     Ok((status, answer, body).into_response())
 }

@@ -24,6 +24,7 @@ mod prompt_logs;
 mod readers;
 mod real_input;
 mod round_trip;
+mod serving;
 mod sign_in;
 mod sql_async;
 mod sql_dialect;

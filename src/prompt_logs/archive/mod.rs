@@ -16,11 +16,13 @@ use bytes::{Bytes, BytesMut};
 use futures::Stream;
 use rules::{Error, Result};
 use tokio::sync::mpsc;
+use tracing::{Instrument, info_span};
 use zip_stream::{Archive, Names, Stored};
 
 use super::access::Access;
 use super::select::{Entry, Refusal, Selection};
 use crate::lake::prompt_log_table::{HISTORY, SYSTEM};
+use crate::traces::TARGET;
 use compress::{Compressor, Data};
 
 /// What the body is sent in: large enough for one system call to carry much, small enough to hold two of.
@@ -45,8 +47,9 @@ pub fn stream(
     // Decoding and compressing would hold up other requests: they run on a thread of their own.
     let runtime = tokio::runtime::Handle::current();
     let selection = Arc::new(selection);
+    let span = info_span!(target: TARGET, "send prompt logs");
     tokio::task::spawn_blocking(move || {
-        runtime.block_on(async move {
+        let sending = async move {
             let mut writer = Writer::new(frames, idle, access);
             match writer.write(&selection, &comment).await {
                 Ok(()) => written.store(true, Ordering::Release),
@@ -59,7 +62,8 @@ pub fn stream(
                     "a download was broken off at its end: an unreadable file may hold more logs"
                 ),
             }
-        });
+        };
+        runtime.block_on(sending.instrument(span));
     });
     // Not an error sent as a frame: a client that takes nothing would keep it, and the writer, waiting for ever; and a
     // writer that panics sends none.
