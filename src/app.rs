@@ -1,27 +1,29 @@
-//! The application: made from settings here and nowhere else, then served until it is told to stop.
+//! The application: made from settings here and nowhere else, then served (`serve`) until it is told to stop.
+
+mod listener;
+mod serve;
+mod tls;
 
 use std::fs::{File, TryLockError};
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use prompt_intake::otlp::KeyTemplate;
 use rules::{Error, Result};
-use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::engine::{Pool, PoolSettings};
+use crate::folder;
 use crate::guard::{Audit, RateLimits};
-use crate::http;
 use crate::identity::Identity;
 use crate::lake::Lake;
-use crate::prompt_logs::keeping::Keeper;
+use crate::metrics::Metrics;
 use crate::prompt_logs::{Room, Writers};
 use crate::sql_query::SqlQueries;
+
+use tls::Tls;
 
 /// Everything a request needs.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub struct App {
     pub room: Room,
     /// How log keys of OpenTelemetry spans are made.
     pub key_template: Arc<KeyTemplate>,
+    pub metrics: Arc<Metrics>,
+    tls: Option<Tls>,
 }
 
 impl App {
@@ -49,7 +53,10 @@ impl App {
     /// # Errors
     /// As the parts say: an unusable data directory, workers that do not start.
     pub async fn open(config: Config, clock: Clock) -> Result<Arc<Self>> {
+        let metrics = Arc::new(Metrics::new());
+        let tls = Tls::open(&config.server).await?;
         let directory = Directory::open(&config.directory_file()).await?;
+        folder::warn_unless_private(&config.data_dir);
         let serving = only_server(&config)?;
         let audit = Audit::of_server(directory.clone(), clock.clone()).await?;
         let identity = Identity::open(directory.clone(), clock.clone(), &config.identity)
@@ -81,6 +88,7 @@ impl App {
                 .max(config.limits.sql_async_seconds),
             spill_dir: config.spill_dir(),
             spill_bytes: config.limits.sql_spill_bytes,
+            metrics: Arc::clone(&metrics),
         })?;
         let (queries_lake, queries_clock) = (lake.clone(), clock.clone());
         let queries = SqlQueries::open(
@@ -93,8 +101,8 @@ impl App {
         )
         .await?;
         warn_of_declared(&config, &lake).await?;
-        let rate_limits = RateLimits::new(&config.limits);
-        let writers = Writers::new(lake.clone(), clock.clone());
+        let rate_limits = RateLimits::new(&config.limits, Arc::clone(&metrics));
+        let writers = Writers::new(lake.clone(), clock.clone(), Arc::clone(&metrics));
         let room = Room::new(config.limits.write_memory_bytes);
         let key_template = Arc::new(config.key_template()?);
         Ok(Arc::new(Self {
@@ -110,82 +118,9 @@ impl App {
             writers,
             room,
             key_template,
+            metrics,
+            tls,
         }))
-    }
-
-    /// Serves until `stop`, then lets requests under way finish, for as long as the settings allow.
-    ///
-    /// # Errors
-    /// `Internal` when the listener fails.
-    pub async fn serve(
-        self: Arc<Self>,
-        listener: TcpListener,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<()> {
-        let grace = Duration::from_secs(self.config.server.shutdown_seconds);
-        let (stop_keeping, stopped_keeping) = watch::channel(false);
-        let keeper = tokio::spawn(self.keeper().run(stopped_keeping.clone()));
-        let queries = Arc::clone(&self.queries);
-        let audit = self.audit.clone();
-        let query_keeper = tokio::spawn(Arc::clone(&queries).keep(stopped_keeping));
-        let router = http::router(self);
-        // Answers are small and written in pieces; waiting to fill a packet would hold each one up.
-        let listener = listener.tap_io(|connection| {
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!(
-                    error = &error as &dyn std::error::Error,
-                    "a connection keeps its delay"
-                );
-            }
-        });
-        let (stopping, stopped) = oneshot::channel();
-        let served = axum::serve(listener, router).with_graceful_shutdown(async move {
-            stop.await;
-            tracing::info!("stopping: no new requests; those under way may finish");
-            let _ = stop_keeping.send(true);
-            let _ = stopping.send(());
-        });
-        let too_late = async {
-            if stopped.await.is_err() {
-                // The server ended by itself; its own result counts.
-                std::future::pending::<()>().await;
-            }
-            tokio::time::sleep(grace).await;
-        };
-        let result = tokio::select! {
-            result = served => result.map_err(|error| Error::internal("the server failed").because(error)),
-            () = too_late => {
-                tracing::warn!("requests were still under way after {} s; they are cut off", grace.as_secs());
-                Ok(())
-            }
-        };
-        // It ends soon after it was told to: a merge is given up, which is safe at any point.
-        if let Err(error) = keeper.await {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the keeping of prompt logs ended early"
-            );
-        }
-        if let Err(error) = query_keeper.await {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the keeping of query results ended early"
-            );
-        }
-        queries.close().await;
-        // What cannot be stored is in the log, and the next server completes it.
-        let _ = audit.flush().await;
-        result
-    }
-
-    fn keeper(&self) -> Keeper {
-        Keeper::new(
-            self.lake.clone(),
-            self.directory.clone(),
-            self.clock.clone(),
-            self.config.keeping.clone(),
-            self.config.retention.clone(),
-        )
     }
 }
 

@@ -7,7 +7,6 @@
 //! Not here: components made from settings (the application wires those), and the clients' `AMIGO_…` variables.
 
 use std::fmt::Display;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -15,12 +14,14 @@ use prompt_intake::otlp::KeyTemplate;
 use rules::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+mod network;
 mod openid;
 mod sources;
 mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use network::Network;
 pub use openid::OpenId;
 pub use tables::{DeclaredTable, Organizations, TableFormat};
 
@@ -81,19 +82,9 @@ macro_rules! section {
 
 // Behind the macro that it uses.
 mod limits;
+mod server;
 pub use limits::Limits;
-
-section! {
-    /// Where and how the server listens.
-    Server in "server." {
-        listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
-            "Address and port the server listens on; port 0 takes any free one.";
-        public_url: String = String::new(),
-            "Where clients reach the server, such as https://data.example.com, for the URLs of results; empty: as each request names it.";
-        shutdown_seconds: u64 = 30, (0..=3600),
-            "Seconds that requests under way may take to finish after the server was told to stop.";
-    }
-}
+pub use server::Server;
 
 section! {
     /// What is written to standard error.
@@ -274,6 +265,7 @@ impl Config {
         tables::check(&self.organizations)?;
         check_level(&self.logs.level)?;
         check_public_url(&self.server.public_url)?;
+        self.server.metrics_address()?;
         check_name("identity.issuer", &self.identity.issuer)?;
         openid::check(self)
     }

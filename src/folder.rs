@@ -5,6 +5,22 @@ use std::path::Path;
 
 use rules::{Error, Result};
 
+/// Tells the operator of a folder that other users of the machine can look into.
+pub fn warn_unless_private(folder: &Path) {
+    #[cfg(unix)]
+    if let Ok(metadata) = std::fs::metadata(folder) {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = metadata.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            tracing::warn!(
+                folder = %folder.display(),
+                mode = format!("{mode:03o}"),
+                "other users of this machine can look into the data directory; chmod 700 makes it private"
+            );
+        }
+    }
+}
+
 /// Makes the folder and its missing parents, private to this user of the machine; one that exists stays as it is.
 ///
 /// # Errors

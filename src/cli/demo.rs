@@ -56,18 +56,22 @@ struct Credentials {
 }
 
 pub(super) async fn run(args: Args, context: Context) -> Result<()> {
-    start_logging(&context.config);
+    let traces = start_logging(&context.config)?;
     let credentials = prepare(&context).await?;
-    serve(args.listen, &context, |address| {
-        let human = what_to_try(address, &credentials, &context.config.data_dir);
+    let served = serve(args.listen, &context, |base_url| {
+        let human = what_to_try(base_url, &credentials, &context.config.data_dir);
         let value = json!({
-            "base_url": format!("http://{address}"), "organization_id": ORGANIZATION, "user_id": TRIES_WITH,
+            "base_url": base_url, "organization_id": ORGANIZATION, "user_id": TRIES_WITH,
             "api_key_id": credentials.api_key_id, "api_key": credentials.api_key,
             "conversation_id": credentials.conversation_id,
         });
         (human, value)
-    })
-    .await
+    });
+    let served = served.await;
+    if let Some(traces) = traces {
+        traces.close().await;
+    }
+    served
 }
 
 /// Makes what is missing of the demo; a demo that was cut off in the making goes on where it was.
@@ -236,18 +240,18 @@ fn remember(file: &PathBuf, credentials: Credentials) -> Result<Credentials> {
     Ok(credentials)
 }
 
-fn what_to_try(address: SocketAddr, credentials: &Credentials, data: &Path) -> String {
+fn what_to_try(base_url: &str, credentials: &Credentials, data: &Path) -> String {
     let Credentials {
         api_key_id,
         api_key,
         conversation_id,
         ..
     } = credentials;
-    let base = format!("http://{address}/v1/{ORGANIZATION}");
+    let base = format!("{base_url}/v1/{ORGANIZATION}");
     let users: Vec<&str> = USERS.iter().map(|(user, _)| *user).collect();
     format!(
         r#"
-amigo-admin serves the organization "{ORGANIZATION}" at http://{address}; its data lies in {data}.
+amigo-admin serves the organization "{ORGANIZATION}" at {base_url}; its data lies in {data}.
 Try, in another terminal:
 
 # sign in as {TRIES_WITH}

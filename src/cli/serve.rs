@@ -7,11 +7,15 @@ use rules::{Error, Result};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use super::Context;
 use crate::app::App;
 use crate::config::{Config, LogFormat};
+use crate::core_dumps;
+use crate::traces::{TARGET, Traces};
 
 /// Serve the API
 #[derive(Debug, clap::Args)]
@@ -23,50 +27,82 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: Context) -> Result<()> {
     let address = args.listen.unwrap_or(context.config.server.listen);
-    start_logging(&context.config);
-    serve(address, &context, |address| {
-        let human = format!("listening on http://{address}");
-        (human, json!({"base_url": format!("http://{address}")}))
-    })
-    .await
+    let traces = start_logging(&context.config)?;
+    let served = serve(address, &context, |base_url| {
+        (
+            format!("listening on {base_url}"),
+            json!({"base_url": base_url}),
+        )
+    });
+    let served = served.await;
+    if let Some(traces) = traces {
+        traces.close().await;
+    }
+    served
 }
 
-/// Opens the application, prints what `ready` says of where it listens, for people and as JSON, and serves.
+/// Opens the application, prints what `ready` says of the base URL it listens at, for people and as JSON, and serves.
 pub(super) async fn serve(
     address: SocketAddr,
     context: &Context,
-    ready: impl FnOnce(SocketAddr) -> (String, Value),
+    ready: impl FnOnce(&str) -> (String, Value),
 ) -> Result<()> {
+    core_dumps::turn_off()?;
     let stop = stop_signal()?;
     let app = App::open(context.config.clone(), context.clock.clone()).await?;
     let unable = |error| Error::invalid(format!("cannot listen on {address}: {error}"));
     let listener = TcpListener::bind(address).await.map_err(unable)?;
     let address = listener.local_addr().map_err(unable)?;
+    let metrics = match context.config.server.metrics_address()? {
+        Some(address) => Some(listen_for_metrics(address).await?),
+        None => None,
+    };
     tracing::info!(%address, data = %app.config.data_dir.display(), "serving");
-    let (human, value) = ready(address);
+    let scheme = if app.config.server.is_tls() {
+        "https"
+    } else {
+        "http"
+    };
+    let (human, value) = ready(&format!("{scheme}://{address}"));
     context.print(|| human, value);
-    app.serve(listener, stop).await
+    app.serve(listener, metrics, stop).await
 }
 
-/// Writes logs to standard error as the settings say.
-pub(super) fn start_logging(config: &Config) {
+async fn listen_for_metrics(address: SocketAddr) -> Result<TcpListener> {
+    let unable = |error| Error::invalid(format!("cannot serve metrics on {address}: {error}"));
+    let listener = TcpListener::bind(address).await.map_err(unable)?;
+    let address = listener.local_addr().map_err(unable)?;
+    tracing::info!(%address, "serving metrics");
+    Ok(listener)
+}
+
+/// Writes logs to standard error as the settings say, and sends traces as the environment says.
+///
+/// # Errors
+/// As [`Traces::open`].
+pub(super) fn start_logging(config: &Config) -> Result<Option<Traces>> {
     // Delta reports what its callers handle, and so log, themselves. The level was checked with the settings.
     let filter = EnvFilter::new(format!(
-        "buoyant_kernel=off,deltalake_core=off,{}",
+        "buoyant_kernel=off,deltalake_core=off,{TARGET}=off,{}",
         config.logs.level
     ));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    match config.logs.format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder
+    let lines = match config.logs.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines
             .json()
             .flatten_event(true)
             .with_current_span(false)
-            .init(),
-    }
+            .boxed(),
+    };
+    let traces = Traces::open()?;
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(traces.as_ref().map(Traces::layer))
+        .init();
+    Ok(traces)
 }
 
 fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static> {

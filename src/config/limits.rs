@@ -17,6 +17,8 @@ section! {
             "Whether requests are counted against the limits per minute; false only for load tests on loopback.";
         signin_per_minute: u32 = 5, (1..=1_000_000),
             "Sign-ins with an API key, per minute and key.";
+        signin_address_per_minute: u32 = 30, (1..=1_000_000),
+            "Sign-ins with any API key, per minute and address of the client (per /64 network of IPv6).";
         prompt_logs_per_minute: u32 = 20, (1..=1_000_000),
             "Downloads of prompt logs, per minute and user.";
         sql_per_minute: u32 = 6, (1..=1_000_000),

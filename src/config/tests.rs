@@ -47,6 +47,12 @@ fn another(setting: &Setting) -> (String, String) {
         "data_dir" => "elsewhere",
         "server.listen" => "[::1]:9090",
         "server.public_url" => "https://data.example.com",
+        "server.tls_certificate" | "server.tls_key" => "/etc/tls/server.pem",
+        "server.metrics_listen" => "127.0.0.1:9464",
+        "server.trusted_proxies" => {
+            let networks = "[\"10.0.0.0/8\", \"::1\"]".to_owned();
+            return (networks.clone(), networks);
+        }
         "logs.format" => "json",
         "logs.level" => "warn,amigo_admin=debug",
         "identity.issuer" => "https://amigo.example",
@@ -189,6 +195,16 @@ fn texts_that_mean_nothing_are_refused_by_name() {
         "[logs]\nlevel = \"info=loud\"",
         &[],
         &["logs.level is \"info=loud\""],
+    );
+    refused(
+        "[server]\ntrusted_proxies = [\"proxy.example\"]",
+        &[],
+        &["server.trusted_proxies", "\"proxy.example\" is no address"],
+    );
+    refused(
+        "[server]\nmetrics_listen = \"9464\"",
+        &[],
+        &["server.metrics_listen is \"9464\""],
     );
     refused(
         "[identity]\nissuer = \"\"",

@@ -11,8 +11,11 @@ use sqlx::{SqlSafeStr, SqlitePool};
 
 use super::{failed, opening};
 
-/// Number, name and SQL of every step, in order.
-const STEPS: &[(i64, &str, &str)] = &[
+/// A step's number, name and SQL.
+pub(super) type Step = (i64, &'static str, &'static str);
+
+/// Every step, in order.
+pub(super) const STEPS: &[Step] = &[
     (1, "identity", include_str!("migrations/0001_identity.sql")),
     (
         2,
@@ -46,7 +49,15 @@ const STEPS: &[(i64, &str, &str)] = &[
 /// # Errors
 /// `Conflict` when the database has steps this program does not know.
 pub(super) async fn migrate(pool: &SqlitePool, file: &Path) -> Result<()> {
-    let migrations = STEPS.iter().map(|(version, name, sql)| {
+    apply(STEPS, pool, file).await
+}
+
+/// Applies those of the steps that are missing, all or none.
+///
+/// # Errors
+/// As [`migrate`].
+pub(super) async fn apply(steps: &[Step], pool: &SqlitePool, file: &Path) -> Result<()> {
+    let migrations = steps.iter().map(|(version, name, sql)| {
         Migration::new(
             *version,
             Cow::Borrowed(*name),

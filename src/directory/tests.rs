@@ -5,6 +5,7 @@ use tempfile::TempDir;
 use super::*;
 
 mod emails;
+mod migrations;
 mod temporary_grants;
 
 fn now() -> DateTime<Utc> {

@@ -6,12 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rules::{Error, OrgId, Result};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::{Instrument, Span, info_span};
 
 use super::process::{Attendant, Worker, yield_to_others};
 use super::protocol::{Answer, Cost, Outcome, Request};
 use super::queue::{Queue, Slot};
 use super::spill::SpillDir;
+use crate::metrics::Metrics;
+use crate::traces::TARGET;
+
+/// A worker that is idle and takes longer to answer is no use.
+const ANSWERING: Duration = Duration::from_secs(5);
 
 /// How many workers there are and what each may use.
 #[derive(Debug, Clone)]
@@ -32,6 +38,7 @@ pub struct PoolSettings {
     pub spill_dir: PathBuf,
     /// Bytes one query may spill.
     pub spill_bytes: u64,
+    pub metrics: Arc<Metrics>,
 }
 
 /// Query workers: at most so many at once, warm ones first.
@@ -44,6 +51,7 @@ pub struct Pool {
     /// The one that was used last is last.
     idle: Mutex<Vec<Worker>>,
     warned: AtomicBool,
+    checking: tokio::sync::Mutex<()>,
 }
 
 /// What became of a query.
@@ -77,6 +85,7 @@ impl Pool {
             spill,
             idle: Mutex::new(idle),
             warned: AtomicBool::new(false),
+            checking: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -90,10 +99,13 @@ impl Pool {
         deadline: Instant,
     ) -> Ran {
         let asked = Instant::now();
-        let slot = self.pages.slot(&request.org_id, deadline).await;
+        let mut counted = self.settings.metrics.query(false);
+        let slot = self.pages.slot(&request.org_id, deadline);
+        let slot = slot.instrument(waiting()).await;
         let queued = asked.elapsed();
         let ran = async {
             let slot = Some(&slot?);
+            counted.starts(queued);
             let worker = self.take(&request.org_id)?;
             let was_used = worker.org.is_some();
             let ran = self.run_on(worker, request, attendant, deadline, slot);
@@ -107,6 +119,7 @@ impl Pool {
             Ok((answer, body))
         };
         let (cost, result) = told(ran.await);
+        counted.ends(&result);
         Ran {
             queued,
             cost,
@@ -129,10 +142,13 @@ impl Pool {
         let asked = Instant::now();
         // Such queries wait for as long as it takes.
         let never = asked + Duration::from_secs(365 * 24 * 3600);
-        let slot = self.files.slot(&request.org_id, never).await;
+        let mut counted = self.settings.metrics.query(true);
+        let slot = self.files.slot(&request.org_id, never);
+        let slot = slot.instrument(waiting()).await;
         let queued = asked.elapsed();
         let ran = async {
             let _slot = slot?;
+            counted.starts(queued);
             started().await?;
             let worker = Worker::start(&self.settings, &self.spill)?;
             yield_to_others(worker.group());
@@ -141,10 +157,46 @@ impl Pool {
             ran.await
         };
         let (cost, result) = told(ran.await);
+        counted.ends(&result);
         Ran {
             queued,
             cost,
             result,
+        }
+    }
+
+    /// Whether the next query would find a worker: one that is nobody's yet answers, in time.
+    ///
+    /// # Errors
+    /// `Unavailable` with what is wrong.
+    pub async fn check(&self) -> Result<()> {
+        // One at a time: many would take the workers away from each other.
+        let _turn = self.checking.lock().await;
+        let idle = {
+            let mut idle = self.idle();
+            let index = idle.iter().position(|idle| idle.org.is_none());
+            index.map(|index| idle.remove(index))
+        };
+        let mut worker = match idle {
+            Some(worker) => worker,
+            None => Worker::start(&self.settings, &self.spill)?,
+        };
+        match timeout(ANSWERING, worker.ping()).await {
+            Ok(Ok(())) => {
+                self.idle().insert(0, worker);
+                Ok(())
+            }
+            silent => {
+                // Another one for the next query, or the next check.
+                worker.end().await;
+                self.settings.metrics.worker_died();
+                self.make_up();
+                let error = Error::unavailable("a query worker does not answer");
+                Err(match silent {
+                    Ok(Err(broken)) => error.because(broken),
+                    _ => error,
+                })
+            }
         }
     }
 
@@ -161,7 +213,9 @@ impl Pool {
         let group = worker.group();
         let mut yields = false;
         let ran = {
-            let mut run = std::pin::pin!(timeout_at(deadline, worker.run(request, attendant)));
+            let running = worker.run(request, attendant);
+            let running = running.instrument(info_span!(target: TARGET, "run query"));
+            let mut run = std::pin::pin!(timeout_at(deadline, running));
             loop {
                 if !yields && slot.is_some_and(Slot::should_yield) {
                     yield_to_others(group);
@@ -183,7 +237,10 @@ impl Pool {
                 }
                 Ok((answer, body))
             }
-            Ok(Err(broken)) => Err(worker.autopsy(broken).await),
+            Ok(Err(broken)) => {
+                self.settings.metrics.worker_died();
+                Err(worker.autopsy(broken).await)
+            }
             Err(_) => {
                 worker.end().await;
                 Err(Error::timed_out(
@@ -215,6 +272,7 @@ impl Pool {
             if worker.is_alive() {
                 return Ok(worker);
             }
+            self.settings.metrics.worker_died();
             tracing::warn!("an idle query worker has died");
         }
     }
@@ -251,6 +309,11 @@ impl Pool {
             );
         }
     }
+}
+
+/// The part of a trace in which a query waits for its turn.
+fn waiting() -> Span {
+    info_span!(target: TARGET, "wait for a query worker")
 }
 
 /// An answer's cost and, of its body, what the caller may know.

@@ -13,6 +13,7 @@ use super::protocol::{
     Answer, FRAME_BYTES_MAX, Input, Message, Progress, Request, Rows, ServerTable, frame,
 };
 use super::spill::SpillDir;
+use crate::metrics::Held;
 
 /// What a running query asks of the server, and tells it.
 #[async_trait::async_trait]
@@ -41,6 +42,7 @@ pub(super) struct Worker {
     pub org: Option<OrgId>,
     /// Goes with the worker, whatever it left there.
     _spill: TempDir,
+    _counted: Held,
 }
 
 /// Lets all others go first where they need the processor. There is no way back without privileges.
@@ -60,6 +62,12 @@ pub(super) fn yield_to_others(group: Option<Pid>) {
 /// Why a worker gave no answer.
 #[derive(Debug)]
 pub(super) struct Broken(std::io::Error);
+
+impl From<Broken> for Box<dyn std::error::Error + Send + Sync> {
+    fn from(broken: Broken) -> Self {
+        broken.0.into()
+    }
+}
 
 impl Worker {
     pub(super) fn start(settings: &PoolSettings, spill: &SpillDir) -> Result<Self> {
@@ -99,6 +107,7 @@ impl Worker {
             errors,
             org: None,
             _spill: spill,
+            _counted: settings.metrics.worker(),
         })
     }
 
@@ -132,11 +141,21 @@ impl Worker {
                     self.say(&Input::Rows(rows.ok())).await?;
                 }
                 Message::Answer(answer) => break answer,
+                Message::Pong => return Err(Broken(std::io::Error::other("an answer to no ping"))),
             }
         };
         let mut body = vec![0; answer.bytes];
         self.output.read_exact(&mut body).await.map_err(Broken)?;
         Ok((answer, body))
+    }
+
+    /// Waits until the worker answers; only before its first query.
+    pub(super) async fn ping(&mut self) -> Result<(), Broken> {
+        self.say(&Input::Ping).await?;
+        match self.hear().await? {
+            Message::Pong => Ok(()),
+            other => Err(Broken(std::io::Error::other(format!("{other:?}")))),
+        }
     }
 
     async fn say(&mut self, input: &Input) -> Result<(), Broken> {

@@ -147,6 +147,8 @@ pub(super) enum Message {
         after: Option<String>,
     },
     Answer(Answer),
+    /// The answer to a ping.
+    Pong,
 }
 
 /// Some rows of a table of the server's.
@@ -164,6 +166,8 @@ pub(super) enum Input {
     Request(Box<Request>),
     /// What the worker wanted, or none where the server cannot give it.
     Rows(Option<Rows>),
+    /// Before the first request: whether the worker answers.
+    Ping,
 }
 
 /// The head of an answer; `bytes` of body follow it.

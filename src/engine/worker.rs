@@ -21,6 +21,7 @@ use super::protocol::{
     Answer, Cost, Input, Message, Outcome, Output, Progress, Request, Rows, ServerTable,
     read_frame, write_message,
 };
+use crate::core_dumps;
 
 /// Deep expressions recurse in the planner; what one needs is far below this, and untouched stack costs no memory.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
@@ -61,11 +62,19 @@ pub fn run(settings: &Settings) -> Result<()> {
         |error: std::io::Error| Error::internal("the query worker cannot start").because(error);
     let base = Arc::new(plan::Base::new(settings)?);
     let memory = Memory::open();
+    // Behind it: it opens files that are root's from then on.
+    core_dumps::turn_off()?;
     // No other thread runs before the first request says what the process may open.
-    let first = match read_frame(&mut std::io::stdin().lock()).map_err(failed)? {
-        Some(Input::Request(request)) => *request,
-        Some(Input::Rows(_)) => return Err(Error::internal("the server sent rows first")),
-        None => return Ok(()),
+    let first = loop {
+        match read_frame(&mut std::io::stdin().lock()).map_err(failed)? {
+            Some(Input::Request(request)) => break *request,
+            Some(Input::Ping) => {
+                write_message(&mut std::io::stdout().lock(), &Message::Pong, &[])
+                    .map_err(failed)?;
+            }
+            Some(Input::Rows(_)) => return Err(Error::internal("the server sent rows first")),
+            None => return Ok(()),
+        }
     };
     let confinement = Confinement::of(&first, settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -232,9 +241,9 @@ fn for_log(error: &Error) -> Vec<u8> {
 }
 
 fn limit(settings: &Settings) -> Result<()> {
-    let at_most = |bytes| Rlimit {
-        current: Some(bytes),
-        maximum: Some(bytes),
+    let at_most = |most| Rlimit {
+        current: Some(most),
+        maximum: Some(most),
     };
     let failed = |error: rustix::io::Errno| {
         Error::internal("the query worker cannot limit itself").because(error)
@@ -245,9 +254,7 @@ fn limit(settings: &Settings) -> Result<()> {
     setrlimit(Resource::As, at_most(settings.memory_bytes + stacks)).map_err(failed)?;
     // Behind the server's own limit, which a server that hangs would forget.
     let seconds = (BUSY.as_secs() + settings.query_seconds).saturating_mul(cores as u64 + 1);
-    setrlimit(Resource::Cpu, at_most(seconds)).map_err(failed)?;
-    // A core dump would hold tenants' data.
-    setrlimit(Resource::Core, at_most(0)).map_err(failed)
+    setrlimit(Resource::Cpu, at_most(seconds)).map_err(failed)
 }
 
 /// Reads what the server says on a thread of its own, which ends the process with its input.
@@ -260,6 +267,8 @@ fn listen() -> (impl Iterator<Item = Request>, Arc<Server>) {
             let taken = match read_frame(&mut input) {
                 Ok(Some(Input::Request(request))) => requests.send(*request).is_ok(),
                 Ok(Some(Input::Rows(some))) => rows.send(some).is_ok(),
+                // Only a worker that is nobody's yet is asked.
+                Ok(Some(Input::Ping)) => break 1,
                 Ok(None) => break 0,
                 Err(error) => {
                     let _ = writeln!(

@@ -1,20 +1,27 @@
 //! The published limits of requests a minute, per endpoint and caller.
 //!
 //! `rules::quota` does the arithmetic; here are the table of limits and the memory of who asked when. That memory is this
-//! process's own: after a restart everybody starts afresh.
+//! process's own: after a restart everybody starts afresh. It is bounded, whoever asks: of too many callers of an
+//! endpoint, those that have not asked for the longest time are forgotten.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use hashlink::LruCache;
 use rules::{Quota, Usage, Verdict};
 
 use crate::config::Limits;
+use crate::metrics::Metrics;
 
 /// The endpoints with a limit of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
+    /// Per API key.
     SignIn,
+    /// Per address of the client, whatever the API key.
+    SignInAddress,
     PromptLogs,
     SqlQuery,
     CreateApiKey,
@@ -31,19 +38,24 @@ pub enum Endpoint {
     ListTemporaryGrants,
 }
 
-/// Above this many callers, those whose minute has passed are forgotten.
-const CALLERS_KEPT: usize = 10_000;
+/// Callers of one endpoint that are remembered.
+const CALLERS_KEPT: usize = 50_000;
+
+/// A caller's name, hashed: names come from requests and may be long.
+type Name = blake3::Hash;
 
 #[derive(Debug)]
 pub struct RateLimits {
     limits: Limits,
-    usage: Mutex<HashMap<(Endpoint, String), Usage>>,
+    metrics: Arc<Metrics>,
+    usage: Mutex<HashMap<Endpoint, LruCache<Name, Usage>>>,
 }
 
 impl RateLimits {
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &Limits, metrics: Arc<Metrics>) -> Self {
         Self {
             limits: limits.clone(),
+            metrics,
             usage: Mutex::default(),
         }
     }
@@ -53,18 +65,36 @@ impl RateLimits {
         if !self.limits.rate_limits {
             return None;
         }
+        let name = blake3::hash(caller.as_bytes());
         let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
-        if usage.len() > CALLERS_KEPT {
-            usage.retain(|(endpoint, _), usage| !usage.is_idle(self.quota(*endpoint), now));
+        let callers = usage
+            .entry(endpoint)
+            .or_insert_with(|| LruCache::new(CALLERS_KEPT));
+        let mut usage = callers.remove(&name).unwrap_or_default();
+        let verdict = usage.take(self.quota(endpoint), now);
+        // As the one who asked last.
+        callers.insert(name, usage);
+        if !verdict.allowed {
+            self.metrics.rate_limited(endpoint);
         }
-        let usage = usage.entry((endpoint, caller.to_owned())).or_default();
-        Some(usage.take(self.quota(endpoint), now))
+        Some(verdict)
+    }
+
+    /// Counts a sign-in of a client at this address. Of IPv6 the network counts, since a client has a whole /64 of them
+    /// to itself (RFC 6177).
+    pub fn take_address(&self, address: IpAddr, now: DateTime<Utc>) -> Option<Verdict> {
+        let name = match address.to_canonical() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("{:x}", u128::from(address) >> 64),
+        };
+        self.take(Endpoint::SignInAddress, &name, now)
     }
 
     fn quota(&self, endpoint: Endpoint) -> Quota {
         let limits = &self.limits;
         let limit = match endpoint {
             Endpoint::SignIn => limits.signin_per_minute,
+            Endpoint::SignInAddress => limits.signin_address_per_minute,
             Endpoint::PromptLogs => limits.prompt_logs_per_minute,
             Endpoint::SqlQuery => limits.sql_per_minute,
             Endpoint::CreateApiKey => limits.api_key_create_per_minute,
@@ -84,5 +114,54 @@ impl RateLimits {
             limit,
             period: TimeDelta::minutes(1),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(signin_per_minute: u32, signin_address_per_minute: u32) -> RateLimits {
+        let limits = Limits {
+            signin_per_minute,
+            signin_address_per_minute,
+            ..Limits::default()
+        };
+        RateLimits::new(&limits, Arc::default())
+    }
+
+    #[track_caller]
+    fn check(limits: &RateLimits, address: &str, allowed: bool) {
+        let verdict = limits.take_address(address.parse().unwrap(), DateTime::UNIX_EPOCH);
+        assert_eq!(verdict.unwrap().allowed, allowed, "{address}");
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_client_and_an_address_of_ipv4_is_one() {
+        let limits = limits(1, 1);
+        check(&limits, "2001:db8:0:1::1", true);
+        check(&limits, "2001:db8:0:1:ffff::2", false);
+        check(&limits, "2001:db8:0:2::1", true);
+        check(&limits, "192.0.2.1", true);
+        check(&limits, "192.0.2.2", true);
+        check(&limits, "192.0.2.1", false);
+        check(&limits, "::ffff:192.0.2.1", false);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_who_still_asks_is_remembered() {
+        let limits = limits(2, 1);
+        let now = DateTime::UNIX_EPOCH;
+        let mut busy = 0;
+        for number in 0..3 * CALLERS_KEPT {
+            limits.take(Endpoint::SignIn, &format!("acme/{number}"), now);
+            if number % 1_000 == 0 {
+                let verdict = limits.take(Endpoint::SignIn, "acme/busy", now);
+                busy += usize::from(verdict.unwrap().allowed);
+            }
+        }
+        assert_eq!(busy, 2, "a flood of others makes nobody forgotten who asks");
+        let usage = limits.usage.lock().unwrap();
+        assert_eq!(usage[&Endpoint::SignIn].len(), CALLERS_KEPT);
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn opening(org: &OrgId, actor: Actor, seen: &Seen, deed: Deed) -> Ope
         actor,
         deed,
         request_id: Some(seen.request_id.clone()),
-        client_address: seen.client_address.clone(),
+        client_address: Some(seen.client_address.clone()),
     }
 }
 

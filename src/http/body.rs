@@ -17,8 +17,6 @@ use zstd::stream::raw::{DParameter, Decoder, Operation};
 
 use crate::config::Limits;
 
-/// A client that sends nothing for this long has gone.
-const IDLE: Duration = Duration::from_secs(60);
 /// How much of a refused body is still taken, and for how long.
 const DRAINED_BYTES_MAX: usize = 256 * 1024 * 1024;
 const DRAINING: Duration = Duration::from_secs(10);
@@ -223,27 +221,20 @@ impl<W: Write> Write for Counted<W> {
 /// Reads a body to its end through `inflate`, beside the threads that serve others.
 ///
 /// # Errors
-/// As [`Inflate::push`] and [`Inflate::finish`]; `Invalid` when the client goes away, `TimedOut` when it sends nothing.
+/// As [`Inflate::push`] and [`Inflate::finish`]; `Invalid` when the client goes away. One that is too slow is
+/// `slow_body`'s matter.
 pub(super) async fn read<W: Write + Send + 'static>(
     body: Body,
     mut inflate: Inflate<W>,
 ) -> Result<W> {
     let mut frames = body.into_data_stream();
     loop {
-        let frame = match timeout(IDLE, frames.next()).await {
-            Ok(Some(Ok(frame))) => frame,
-            Ok(None) => break,
-            Ok(Some(Err(error))) => {
-                let broken = Error::invalid("the request body broke off before its end");
-                return Err(broken.because(error));
-            }
-            Err(_) => {
-                let seconds = IDLE.as_secs();
-                return Err(Error::timed_out(format!(
-                    "no more of the request body came for {seconds} s"
-                )));
-            }
+        let Some(frame) = frames.next().await else {
+            break;
         };
+        let frame = frame.map_err(|error| {
+            Error::invalid("the request body broke off before its end").because(error)
+        })?;
         match blocking(move || inflate.push(&frame).map(|()| inflate)).await {
             Ok(next) => inflate = next,
             Err(error) => {

@@ -10,6 +10,7 @@ use rules::{
     Caller, ClusterName, Credentials, Decision, Error, Headers, OrgId, RequiredPermission, Result,
     Role, covers, decide, is_greater,
 };
+use tracing::{Instrument, info_span};
 
 use super::audited::{change, opening};
 use super::layers::Seen;
@@ -19,6 +20,7 @@ use crate::app::App;
 use crate::directory;
 use crate::guard::{Actor, Deed, Endpoint};
 use crate::identity::Claims;
+use crate::traces::TARGET;
 
 /// The organization named in the path. What cannot be one is not there.
 pub(super) struct Organization(pub(super) OrgId);
@@ -86,11 +88,15 @@ pub(super) async fn identify(
         protocols: all("sec-websocket-protocol"),
         org_ids: all("x-org-id"),
     })?;
-    let claims = app.identity.verify(credentials.token()).await?;
-    seen.note(&claims.org, &claims.user);
-    credentials.agree(org, &claims.org, &claims.user)?;
-    let caller = app.identity.caller(&claims).await?;
-    Ok((caller, claims))
+    let work = async {
+        let claims = app.identity.verify(credentials.token()).await?;
+        seen.note(&claims.org, &claims.user);
+        credentials.agree(org, &claims.org, &claims.user)?;
+        let caller = app.identity.caller(&claims).await?;
+        Ok((caller, claims))
+    };
+    work.instrument(info_span!(target: TARGET, "authenticate"))
+        .await
 }
 
 /// The organization, which must be on the cluster that the request names, if any.

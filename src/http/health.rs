@@ -35,6 +35,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Read
     let checks = vec![
         check("directory", directory),
         check("storage", storage(&app).await),
+        check("queries", app.queries.check().await),
     ];
     let ready = checks.iter().all(|check| check.ready);
     let status = match ready {

@@ -1,11 +1,11 @@
-//! What surrounds every request: its id, its line in the log, and an answer even when a handler panics.
+//! What surrounds every request: its client, its id, its line in the log, and an answer even when a handler panics.
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use axum::extract::{ConnectInfo, MatchedPath, Request};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -13,7 +13,11 @@ use futures::FutureExt;
 use rules::{Error, OrgId, UserId};
 use tracing::Instrument;
 
+use super::client::Client;
 use super::problem::Problem;
+use super::security_headers;
+use crate::app::App;
+use crate::traces::{TARGET, continue_trace};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A caller's own id longer than this is none of theirs to log.
@@ -24,17 +28,15 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 pub(super) struct Seen {
     caller: Arc<OnceLock<(String, String)>>,
     pub(super) request_id: String,
-    /// The client's, where it is known.
-    pub(super) client_address: Option<String>,
+    pub(super) client_address: String,
 }
 
 impl Seen {
-    fn of(request: &Request, id: &HeaderValue) -> Self {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    fn of(client: &Client, id: &HeaderValue) -> Self {
         Self {
             caller: Arc::default(),
             request_id: id.to_str().unwrap_or_default().to_owned(),
-            client_address: peer.map(|peer| peer.0.ip().to_canonical().to_string()),
+            client_address: client.address.to_string(),
         }
     }
 
@@ -45,7 +47,12 @@ impl Seen {
 }
 
 /// Gives the request an id, answers, and writes one line: never a token, a query's text or a prompt.
-pub(super) async fn request(mut request: Request, next: Next) -> Response {
+pub(super) async fn request(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let id = own_id(request.headers()).unwrap_or_else(new_id);
     let method = request.method().clone();
@@ -53,13 +60,30 @@ pub(super) async fn request(mut request: Request, next: Next) -> Response {
         .extensions()
         .get::<MatchedPath>()
         .map(|path| path.as_str().to_owned());
-    let seen = Seen::of(&request, &id);
+    let client = Client::of(peer, request.headers(), &app.config.server);
+    let seen = Seen::of(&client, &id);
     request.extensions_mut().insert(seen.clone());
+    request.extensions_mut().insert(client.clone());
+    let path = request.uri().path().to_owned();
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
+
+    let trace = tracing::info_span!(
+        target: TARGET,
+        "request",
+        otel.kind = "server",
+        otel.name = format!("{method} {}", route.as_deref().unwrap_or("-")),
+        otel.status_code = tracing::field::Empty,
+        http.request.method = method.as_str(),
+        http.route = route.as_deref(),
+        http.response.status_code = tracing::field::Empty,
+        request_id = id.to_str().unwrap_or_default(),
+    );
+    continue_trace(&trace, request.headers());
 
     let answer = AssertUnwindSafe(next.run(request))
         .catch_unwind()
         .instrument(span.clone())
+        .instrument(trace.clone())
         .await;
     let mut response = answer.unwrap_or_else(|_| {
         let _span = span.enter();
@@ -71,17 +95,26 @@ pub(super) async fn request(mut request: Request, next: Next) -> Response {
     let (org, user) = seen.caller.get().map_or((None, None), |(org, user)| {
         (Some(org.as_str()), Some(user.as_str()))
     });
+    let route = route.as_deref().unwrap_or("-");
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    app.metrics.answered(route, method.as_str(), status, took);
+    trace.record("http.response.status_code", status);
+    if status >= 500 {
+        trace.record("otel.status_code", "ERROR");
+    }
     tracing::info!(
         method = method.as_str(),
-        route = route.as_deref().unwrap_or("-"),
-        status = response.status().as_u16(),
-        duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        route,
+        status,
+        duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         org,
         user,
+        client = %client.address,
         request_id = id.to_str().unwrap_or_default(),
         "request"
     );
     response.headers_mut().insert(REQUEST_ID, id);
+    security_headers::add(response.headers_mut(), &path, client.is_https);
     response
 }
 

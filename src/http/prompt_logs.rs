@@ -10,10 +10,11 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rules::{Caller, Error, OrgId, Result};
 use serde_json::json;
+use tracing::{Instrument, info_span};
 
 use super::audited::{self, Told, opening};
 use super::caller::{Organization, cluster, identify, located, permitted};
@@ -24,6 +25,7 @@ use crate::app::App;
 use crate::guard::{Act, Action, Actor, End, Endpoint, Outcome};
 use crate::identity::Claims;
 use crate::prompt_logs::{Access, Delivery, Ledger, LookUp, Selection, archive, select};
+use crate::traces::TARGET;
 
 /// What a log key keeps when it is percent-encoded: RFC 3986's unreserved characters.
 const KEY: &AsciiSet = &NON_ALPHANUMERIC
@@ -136,7 +138,9 @@ async fn select_logs(
         limit: app.config.limits.archive_logs,
         age_max: TimeDelta::days(days.into()),
     };
-    let selection = select::select(&app.lake, org, caller, query, app.clock.now()).await?;
+    let selection = select::select(&app.lake, org, caller, query, app.clock.now())
+        .instrument(info_span!(target: TARGET, "select prompt logs"))
+        .await?;
     if selection.is_empty() {
         let past = match days {
             1 => "day".to_owned(),
@@ -172,8 +176,12 @@ fn deliver(
     let comment = comment(&selection, &parameters.prefix);
     let idle = Duration::from_secs(app.config.limits.download_idle_seconds);
     let ledger = Arc::new(Ledger::default());
-    let frames = archive::stream(selection, comment, idle, access, Arc::clone(&ledger)).boxed();
-    audited::stream(headers, frames, None, act, move |taken| {
+    let frames = archive::stream(selection, comment, idle, access, Arc::clone(&ledger));
+    let sent = app.metrics.download("prompt_logs");
+    let frames = frames.inspect_ok(move |frame| {
+        sent.inc_by(frame.len() as u64);
+    });
+    audited::stream(headers, frames.boxed(), None, act, move |taken| {
         let Delivery {
             delivered,
             begun,

@@ -11,7 +11,7 @@ use rules::Error;
 use super::problem::Problem;
 use super::{
     api_keys, health, jwks, layers, maintenance, organization, otlp, prompt_logs, roles, sign_in,
-    sql_query, sql_result, sql_schema, temporary_grants, users, write_prompt_logs,
+    slow_body, sql_query, sql_result, sql_schema, temporary_grants, users, write_prompt_logs,
 };
 use crate::app::App;
 
@@ -66,7 +66,14 @@ pub fn router(app: Arc<App>) -> Router {
             maintenance::gate,
         ))
         .merge(always_up)
-        .layer(middleware::from_fn(layers::request))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            slow_body::limit,
+        ))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            layers::request,
+        ))
         .with_state(app)
 }
 

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::audited::{opening, read, tell};
 use super::caller::Organization;
+use super::client::Client;
 use super::layers::Seen;
 use super::limited::limited;
 use super::problem::Problem;
@@ -39,13 +40,17 @@ pub(super) async fn post(
     State(app): State<Arc<App>>,
     Organization(org): Organization,
     Extension(seen): Extension<Seen>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let credentials = credentials(&headers)?;
     let caller = format!("{org}/{}", credentials.key_id);
-    let verdict = app
-        .rate_limits
-        .take(Endpoint::SignIn, &caller, app.clock.now());
+    let now = app.clock.now();
+    // The address first: who tries many keys from one place is stopped without using up those keys' own limits.
+    let verdict = match app.rate_limits.take_address(client.address, now) {
+        Some(verdict) if !verdict.allowed => Some(verdict),
+        _ => app.rate_limits.take(Endpoint::SignIn, &caller, now),
+    };
     let work = async {
         // What cannot be a user's id is no user; the answer is the same as for any other unknown one.
         let user_id = UserId::parse(&credentials.user_id).or_else(|_| UserId::parse("nobody"))?;

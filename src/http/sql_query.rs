@@ -6,8 +6,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::header::{CONTENT_TYPE, HOST};
-use axum::http::uri::Authority;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -16,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::audited::{Told, change, opening, read, tell};
 use super::caller::{Organization, authenticate, cluster, located};
+use super::client::Client;
 use super::layers::Seen;
 use super::limited::limited;
 use super::problem::Problem;
@@ -42,6 +42,7 @@ pub(super) async fn post(
     State(app): State<Arc<App>>,
     Organization(org): Organization,
     Extension(seen): Extension<Seen>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -72,7 +73,7 @@ pub(super) async fn post(
                     .submit(&organization, caller, submission, now)
                     .await?;
                 let told = tell(json!({"query_id": handle.query_id}));
-                Ok((told, Json(handle_json(&app, &headers, handle)?)).into_response())
+                Ok((told, Json(handle_json(&app, &client, handle)?)).into_response())
             });
             return change(&app, opening, submit).await;
         }
@@ -90,31 +91,12 @@ pub(super) async fn post(
 }
 
 /// What the submitter of a query gets, or who asks for it later.
-pub(super) fn handle_json(app: &App, headers: &HeaderMap, handle: Handle) -> Result<Value> {
+pub(super) fn handle_json(app: &App, client: &Client, handle: Handle) -> Result<Value> {
     Ok(json!({
         "query_id": handle.query_id,
-        "signed_url": format!("{}{}", base_url(app, headers)?, handle.signed_url),
+        "signed_url": format!("{}{}", client.base_url(&app.config.server)?, handle.signed_url),
         "expires_at": handle.expires_at,
     }))
-}
-
-/// Where the caller reaches this server.
-fn base_url(app: &App, headers: &HeaderMap) -> Result<String> {
-    if !app.config.server.public_url.is_empty() {
-        return Ok(app.config.server.public_url.clone());
-    }
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = host.and_then(|host| host.parse::<Authority>().ok());
-    let host = host
-        .filter(|host| !host.as_str().contains('@'))
-        .ok_or_else(|| {
-            Error::unprocessable(
-                &["header", "host"],
-                "is no host to make a URL of",
-                "value_error",
-            )
-        })?;
-    Ok(format!("http://{host}"))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {

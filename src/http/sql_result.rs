@@ -13,11 +13,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt};
 use rules::{Caller, Error, OrgId, Result};
 use serde_json::{Value, json};
 
 use super::audited::{self, Told, change, opening};
 use super::caller::{authenticate, cluster, located};
+use super::client::Client;
 use super::layers::Seen;
 use super::problem::Problem;
 use super::sql_query::handle_json;
@@ -38,12 +40,13 @@ pub(super) async fn status(
     State(app): State<Arc<App>>,
     Path((org, query_id)): Place,
     Extension(seen): Extension<Seen>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     let (org, caller) = known(&app, &org, &headers, &seen).await?;
     sql_query::authorise(&app.directory, &org, &caller).await?;
     let status = app.queries.query(&org, &caller, &query_id).await?;
-    Ok(Json(status_json(&app, &headers, status)?))
+    Ok(Json(status_json(&app, &client, status)?))
 }
 
 /// `DELETE …/sql_query/{query_id}`: ends a query, or deletes its result.
@@ -51,6 +54,7 @@ pub(super) async fn cancel(
     State(app): State<Arc<App>>,
     Path((org, query_id)): Place,
     Extension(seen): Extension<Seen>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (org, caller) = known(&app, &org, &headers, &seen).await?;
@@ -59,7 +63,7 @@ pub(super) async fn cancel(
     let cancel = async {
         sql_query::authorise(&app.directory, &org, &caller).await?;
         let status = app.queries.cancel(&org, &caller, &query_id).await?;
-        Ok(Json(status_json(&app, &headers, status)?).into_response())
+        Ok(Json(status_json(&app, &client, status)?).into_response())
     };
     Ok(change(&app, opening, cancel).await?)
 }
@@ -73,7 +77,7 @@ async fn known(app: &App, org: &str, headers: &HeaderMap, seen: &Seen) -> Result
     Ok((org, caller))
 }
 
-fn status_json(app: &App, headers: &HeaderMap, status: Status) -> Result<Value> {
+fn status_json(app: &App, client: &Client, status: Status) -> Result<Value> {
     let Status { query, handle } = status;
     let mut answer = json!({
         "query_id": query.query_id,
@@ -91,7 +95,7 @@ fn status_json(app: &App, headers: &HeaderMap, status: Status) -> Result<Value> 
     });
     if let Some(handle) = handle
         && let (Some(answer), Value::Object(more)) =
-            (answer.as_object_mut(), handle_json(app, headers, handle)?)
+            (answer.as_object_mut(), handle_json(app, client, handle)?)
     {
         answer.extend(more);
     }
@@ -228,8 +232,18 @@ async fn send(
             return Err(error);
         }
     };
+    let sent = app.metrics.download("sql_result");
+    let frames = frames.inspect_ok(move |bytes| {
+        sent.inc_by(bytes.len() as u64);
+    });
     let told = |_| Told::default();
-    Ok(audited::stream((status, answer), frames, length, act, told))
+    Ok(audited::stream(
+        (status, answer),
+        frames.boxed(),
+        length,
+        act,
+        told,
+    ))
 }
 
 /// What a `Range` header asks of a file.

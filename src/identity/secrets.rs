@@ -36,12 +36,17 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
 #[derive(Debug)]
 pub(super) struct Hashing {
     slots: Arc<Semaphore>,
+    /// Verifications that were done.
+    #[cfg(test)]
+    pub(super) verified: std::sync::atomic::AtomicUsize,
 }
 
 impl Hashing {
     pub(super) fn new() -> Self {
         Self {
             slots: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
+            #[cfg(test)]
+            verified: std::sync::atomic::AtomicUsize::new(0),
         }
     }
 
@@ -63,6 +68,9 @@ impl Hashing {
     /// # Errors
     /// `Internal` when `hash` is none.
     pub(super) async fn matches(&self, secret: String, hash: String) -> Result<bool> {
+        #[cfg(test)]
+        self.verified
+            .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         self.run(move || {
             let hash = PasswordHash::new(&hash).map_err(unusable)?;
             match Argon2::default().verify_password(secret.as_bytes(), &hash) {

@@ -11,12 +11,15 @@ use std::time::Duration;
 use rules::{Error, OrgId, Result};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::{Instrument, info_span};
 
 use super::ingest;
 use super::key_index::KeyIndex;
 use super::record::Record;
 use crate::clock::Clock;
 use crate::lake::Lake;
+use crate::metrics::Metrics;
+use crate::traces::TARGET;
 
 /// The longest a request waits for others to share its commit; a lonely one does not wait at all.
 const GATHERING: Duration = Duration::from_millis(10);
@@ -39,6 +42,7 @@ struct Parts {
     lake: Lake,
     clock: Clock,
     keys: KeyIndex,
+    metrics: Arc<Metrics>,
 }
 
 /// One request's records and where its answer goes.
@@ -49,10 +53,15 @@ struct Job {
 }
 
 impl Writers {
-    pub fn new(lake: Lake, clock: Clock) -> Self {
-        let keys = KeyIndex::default();
+    pub fn new(lake: Lake, clock: Clock, metrics: Arc<Metrics>) -> Self {
+        let parts = Parts {
+            lake,
+            clock,
+            keys: KeyIndex::default(),
+            metrics,
+        };
         Self {
-            parts: Arc::new(Parts { lake, clock, keys }),
+            parts: Arc::new(parts),
             lanes: Mutex::default(),
         }
     }
@@ -73,6 +82,7 @@ impl Writers {
             }
         }
         written
+            .instrument(info_span!(target: TARGET, "write prompt logs"))
             .await
             .map_err(|_| Error::internal("the write broke off; send it again, which is safe"))?
     }
@@ -135,6 +145,7 @@ async fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>, expected: usize) -> 
 async fn commit(parts: &Arc<Parts>, org: &OrgId, group: Vec<Job>) {
     let (records, done): (Vec<_>, Vec<_>) =
         group.into_iter().map(|job| (job.records, job.done)).unzip();
+    let metrics = Arc::clone(&parts.metrics);
     let (parts, org) = (Arc::clone(parts), org.clone());
     // Encoding and compressing would hold up other requests: they run on a thread of their own.
     let runtime = tokio::runtime::Handle::current();
@@ -147,6 +158,7 @@ async fn commit(parts: &Arc<Parts>, org: &OrgId, group: Vec<Job>) {
     let result = written.await.unwrap_or_else(|panic| {
         Err(Error::internal("the write failed; send it again, which is safe").because(panic))
     });
+    metrics.committed(result.as_ref().ok().map(|written| written.written));
     if let Err(error) = &result {
         // Here is the one cause; each of the requests answers with its sentence only.
         let source = std::error::Error::source(error);
@@ -183,7 +195,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let lake = Lake::local(folder.path()).unwrap();
         let org = OrgId::parse("acme").unwrap();
-        let writers = Writers::new(lake.clone(), Clock::fixed(DateTime::UNIX_EPOCH));
+        let writers = Writers::new(
+            lake.clone(),
+            Clock::fixed(DateTime::UNIX_EPOCH),
+            Arc::default(),
+        );
         let all = join_all((0..100).map(|number| writers.write(&org, vec![record(number)]))).await;
         assert!(all.iter().all(Result::is_ok), "{all:?}");
 
@@ -202,7 +218,7 @@ mod tests {
         // A file where the table's folder should be.
         std::fs::create_dir(folder.path().join("acme")).unwrap();
         std::fs::write(folder.path().join("acme/prompt_logs"), "").unwrap();
-        let writers = Writers::new(lake, Clock::fixed(DateTime::UNIX_EPOCH));
+        let writers = Writers::new(lake, Clock::fixed(DateTime::UNIX_EPOCH), Arc::default());
         let all = join_all((0..3).map(|number| writers.write(&org, vec![record(number)]))).await;
         for result in all {
             let error = result.unwrap_err();
@@ -215,7 +231,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let lake = Lake::local(folder.path()).unwrap();
         let org = OrgId::parse("acme").unwrap();
-        let writers = Writers::new(lake, Clock::fixed(DateTime::UNIX_EPOCH));
+        let writers = Writers::new(lake, Clock::fixed(DateTime::UNIX_EPOCH), Arc::default());
         writers.write(&org, vec![record(1)]).await.unwrap();
         let lane = writers.lane(&org);
         lane.closed().await;

@@ -81,6 +81,14 @@ impl SqlQueries {
         Ok(Arc::new(queries))
     }
 
+    /// Whether queries can be run.
+    ///
+    /// # Errors
+    /// `Unavailable` with what is wrong.
+    pub async fn check(&self) -> rules::Result<()> {
+        self.pool.check().await
+    }
+
     /// Deletes what is expired, until `stop` holds true or its sender is gone.
     pub async fn keep(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         const ROUND: std::time::Duration = std::time::Duration::from_secs(60);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use rules::{Caller, Error, OrgId, Result};
 use tokio::sync::watch;
+use tracing::{Instrument, info_span};
 
 use super::SqlQueries;
 use super::history::{Reader, new_query, note};
@@ -13,6 +14,7 @@ use super::results::ResultFile;
 use super::signed_url::{SignedUrl, expired, forged};
 use crate::directory::{Organization, QueryStatus, SqlQuery};
 use crate::engine::{Attendant, Format, Output, Progress, Request, Rows, ServerTable};
+use crate::traces::TARGET;
 
 const RESTARTED: &str = "the server restarted; submit it again";
 
@@ -154,7 +156,8 @@ impl SqlQueries {
         self.running().insert(id.clone(), running);
         let queries = Arc::clone(self);
         let watched = Watched { reader, progress };
-        tokio::spawn(async move {
+        let span = info_span!(target: TARGET, "asynchronous query");
+        let work = async move {
             if let Err(error) = queries.carry_out(query, &request, &watched, stopped).await {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
@@ -163,7 +166,8 @@ impl SqlQueries {
             }
             queries.running().remove(&id);
             drop(ending);
-        });
+        };
+        tokio::spawn(work.instrument(span));
     }
 
     /// Runs the query and stores how it ended.

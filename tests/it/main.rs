@@ -28,6 +28,7 @@ mod real_input;
 mod roles;
 mod round_trip;
 mod sdk;
+mod serving;
 mod sign_in;
 mod sql_async;
 mod sql_dialect;

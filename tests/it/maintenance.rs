@@ -1,9 +1,10 @@
 //! Maintenance and health (the wire contract, section 3): what is answered while the API is off, and who can see why.
 
 use reqwest::Method;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Data, SUPER_ADMINISTRATOR, Server, log};
+use crate::support::{Answer, Data, SUPER_ADMINISTRATOR, Server, children, log};
 
 const ORG: &str = "acme";
 
@@ -71,6 +72,7 @@ async fn readiness_says_what_is_in_the_way() {
     let ready = json!({"ready": true, "checks": [
         {"name": "directory", "ready": true, "detail": null},
         {"name": "storage", "ready": true, "detail": null},
+        {"name": "queries", "ready": true, "detail": null},
     ]});
     assert_eq!((answer.status, answer.json()), (200, ready));
 
@@ -95,4 +97,23 @@ async fn readiness_says_what_is_in_the_way() {
     );
     std::fs::rename(server.data.file("aside"), &lake).unwrap();
     assert_eq!(get(&server, "/readyz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_server_whose_query_workers_hang_is_not_ready_until_it_has_others() {
+    let server = Server::start_with(&[("LIMITS__SQL_WORKERS", "1")], |data| data.org(ORG));
+    assert_eq!(get(&server, "/readyz").await.status, 200);
+    for worker in children(server.pid()) {
+        let pid = Pid::from_raw(i32::try_from(worker).unwrap()).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+    }
+    let answer = get(&server, "/readyz").await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    let queries = &answer.json()["checks"][2];
+    assert_eq!(queries["name"], "queries");
+    assert_eq!(queries["detail"], "a query worker does not answer");
+    let answer = get(&server, "/readyz").await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    assert_eq!(server.rows(&token, ORG, "SELECT 1").await, json!([[1]]));
 }

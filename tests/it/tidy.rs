@@ -15,7 +15,14 @@ const LEVELS: [&[&str]; 6] = [
     &["engine", "lake", "directory"],
 ];
 /// What every module may use; these use none of the above.
-const FOR_ALL: [&str; 3] = ["config", "clock", "folder"];
+const FOR_ALL: [&str; 6] = [
+    "config",
+    "clock",
+    "core_dumps",
+    "folder",
+    "metrics",
+    "traces",
+];
 /// Where DataFusion may be named.
 const KNOW_DATAFUSION: [&str; 2] = ["engine", "lake"];
 const LINES_MAX: usize = 500;

@@ -1,5 +1,7 @@
 //! API keys and signing in with them.
 
+use std::sync::atomic::Ordering;
+
 use chrono::TimeDelta;
 
 use super::*;
@@ -58,6 +60,48 @@ async fn everything_wrong_with_a_sign_in_is_answered_by_one_sentence() {
         error.message(),
         "there is no organization nix; check its id"
     );
+}
+
+#[tokio::test]
+async fn every_sign_in_costs_one_verification_whatever_is_wrong_with_it() {
+    let house = House::new().await;
+    let key = house.key(rules::DEFAULT_ADMINISTRATOR_ROLE).await;
+    let old = house.key(rules::DEFAULT_ADMINISTRATOR_ROLE).await;
+    house.clock.advance(TimeDelta::days(1));
+    let (id, secret) = (key.api_key_id.as_str(), key.api_key.as_str());
+    let verified = || house.identity.hashing.verified.load(Ordering::SeqCst);
+    for (what, org_id, key, user) in [
+        ("nothing", "airline", (id, secret), "admin"),
+        ("the secret", "airline", (id, "wrong"), "admin"),
+        ("the secret, which is empty", "airline", (id, ""), "admin"),
+        (
+            "the id",
+            "airline",
+            ("0123456789abcdef01234567", secret),
+            "admin",
+        ),
+        (
+            "the id, which can be none",
+            "airline",
+            ("\n", secret),
+            "admin",
+        ),
+        ("the user", "airline", (id, secret), "gone"),
+        ("the user's role", "airline", (id, secret), "super"),
+        ("the organization", "bank", (id, secret), "admin"),
+        (
+            "the key of another",
+            "airline",
+            (old.api_key_id.as_str(), secret),
+            "admin",
+        ),
+        ("everything", "airline", ("", ""), "gone"),
+    ] {
+        let before = verified();
+        let signed_in = house.sign_in(org_id, key, user).await;
+        assert_eq!(signed_in.is_ok(), what == "nothing", "{what}");
+        assert_eq!(verified(), before + 1, "{what}");
+    }
 }
 
 #[tokio::test]

@@ -17,11 +17,13 @@ use bytes::{Bytes, BytesMut};
 use futures::Stream;
 use rules::{Error, Result};
 use tokio::sync::mpsc;
+use tracing::{Instrument, info_span};
 use zip_stream::{Archive, Names, Stored};
 
 use super::access::Access;
 use super::select::{Entry, Refusal, Selection};
 use crate::lake::prompt_log_table::{HISTORY, SYSTEM};
+use crate::traces::TARGET;
 use compress::{Compressor, Data};
 use ledger::Fate;
 pub use ledger::{Delivery, Ledger};
@@ -49,8 +51,9 @@ pub fn stream(
     // Decoding and compressing would hold up other requests: they run on a thread of their own.
     let runtime = tokio::runtime::Handle::current();
     let selection = Arc::new(selection);
+    let span = info_span!(target: TARGET, "send prompt logs");
     tokio::task::spawn_blocking(move || {
-        runtime.block_on(async move {
+        let sending = async move {
             let mut writer = Writer::new(frames, idle, access, ledger);
             match writer.write(&selection, &comment).await {
                 Ok(()) => written.store(true, Ordering::Release),
@@ -63,7 +66,8 @@ pub fn stream(
                     "a download was broken off at its end: an unreadable file may hold more logs"
                 ),
             }
-        });
+        };
+        runtime.block_on(sending.instrument(span));
     });
     // Not an error sent as a frame: a client that takes nothing would keep it, and the writer, waiting for ever; and a
     // writer that panics sends none.
