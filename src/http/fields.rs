@@ -175,6 +175,12 @@ pub(super) fn parsed<T, E: Display>(
     move |value| parse(string(value)?).map_err(Flaw::new)
 }
 
+/// True or false.
+pub(super) fn flag(value: &Value) -> Result<bool, Flaw> {
+    let flag = value.as_bool();
+    flag.ok_or_else(|| Flaw("Input should be a valid boolean".to_owned(), "bool_type"))
+}
+
 /// One of some words.
 pub(super) fn one_of<const N: usize>(
     words: [&'static str; N],

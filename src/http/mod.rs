@@ -12,6 +12,7 @@ mod jwks;
 mod layers;
 mod limited;
 mod maintenance;
+mod openapi;
 mod organization;
 mod otlp;
 mod page;
