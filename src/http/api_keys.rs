@@ -88,7 +88,7 @@ pub(super) async fn post(
 }
 
 fn parse(mut body: Fields) -> Result<New> {
-    let name = body.nullable("name", fields::text(256));
+    let name = body.nullable("name", fields::line(256));
     let days = TimeDelta::days(1)..=TimeDelta::days(DAYS_MAX.into());
     let life = body.required("duration", fields::duration(days));
     let role = body.optional("role_name", fields::parsed(RoleName::parse));

@@ -18,6 +18,7 @@ pub(super) struct Readiness {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = ReadinessCheck)]
 struct Check {
     name: &'static str,
     ready: bool,
@@ -26,6 +27,7 @@ struct Check {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Health)]
 pub(super) struct Alive {
     status: &'static str,
 }

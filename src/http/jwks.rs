@@ -17,12 +17,14 @@ use super::problem::Problem;
 use crate::app::App;
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = JsonWebKeySet)]
 pub(super) struct KeySet {
     keys: Vec<Key>,
 }
 
 /// A public key (RFC 7517; Ed25519 as in RFC 8037).
 #[derive(Serialize, ToSchema)]
+#[schema(as = JsonWebKey)]
 struct Key {
     kty: &'static str,
     crv: &'static str,

@@ -23,8 +23,9 @@ use utoipa::openapi::{
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub(super) use admin_requests::{
-    AdminSubmitSqlQueryRequest, AdminSubmitSqlQueryResponse, ContentEncoding, PromptLogRecord,
-    PromptLogsQuery, QueryStatusName, RejectedRecord, ResultQuery, ValidationError,
+    AdminSubmitSqlQueryRequest, AdminSubmitSqlQueryResponse, ContentEncoding, IdempotencyKey,
+    PromptLogRecord, PromptLogsQuery, QueryStatusName, RejectedRecord, ResultQuery,
+    ValidationError,
 };
 pub(super) use finish::finish;
 pub(super) use identity_requests::{

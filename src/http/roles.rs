@@ -138,7 +138,7 @@ pub(super) async fn post(
         "role_name",
         fields::parsed(|text| RoleName::parse(text.trim())),
     );
-    let description = body.required("description", fields::text(DESCRIPTION_CHARS_MAX));
+    let description = body.required("description", fields::line(DESCRIPTION_CHARS_MAX));
     let grants = body.required("permission_grants", grants);
     let view = body.required("frontend_view", fields::one_of(VIEWS));
     let made = name.zip(description).zip(grants.zip(view));
@@ -210,7 +210,7 @@ pub(super) async fn modify(
     let name = role_name(&name)?;
     let mut body = Fields::of_body(body)?;
     let change = Change {
-        description: body.optional("description", fields::text(DESCRIPTION_CHARS_MAX)),
+        description: body.optional("description", fields::line(DESCRIPTION_CHARS_MAX)),
         grants: body.optional("permission_grants", grants),
         view: body.optional("frontend_view", fields::one_of(VIEWS)),
     };

@@ -21,8 +21,8 @@ use super::fields::{self, Fields};
 use super::layers::Seen;
 use super::limited::limited;
 use super::openapi::{
-    AdminSubmitSqlQueryRequest, AdminSubmitSqlQueryResponse, BodyErrors, InOrganization,
-    LimitedErrors, PermissionErrors,
+    AdminSubmitSqlQueryRequest, AdminSubmitSqlQueryResponse, BodyErrors, IdempotencyKey,
+    InOrganization, LimitedErrors, PermissionErrors,
 };
 use super::problem::{ErrorResponse, Problem};
 use crate::app::App;
@@ -73,13 +73,10 @@ enum Answer {
 /// `DefaultAdministratorRole`. The dialect, the tables and the limits are in the server's documentation.
 #[utoipa::path(
     post, path = "/v1/{organization}/admin/sql_query", operation_id = "submit-sql-query", tag = "Admin",
-    params(
-        InOrganization,
-        ("Idempotency-Key" = Option<String>, Header, description = "Names an asynchronous query: sent again, it is the same one."),
-    ),
+    params(InOrganization, IdempotencyKey),
     request_body = AdminSubmitSqlQueryRequest,
     responses(
-        (status = 200, body = Answer, description = "The rows; or, asynchronously, where the result will be."),
+        (status = 200, body = inline(Answer), description = "The rows; or, asynchronously, where the result will be."),
         LimitedErrors,
         PermissionErrors,
         BodyErrors,

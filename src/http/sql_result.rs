@@ -72,6 +72,7 @@ pub(super) struct Report {
 
 /// How far an asynchronous query is whose result was asked for.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SqlQueryProgress)]
 struct Progress {
     #[schema(value_type = QueryStatusName)]
     status: &'static str,

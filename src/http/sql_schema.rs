@@ -29,11 +29,13 @@ const QUERY: &str = "SELECT table_name, array_agg(named_struct('name', column_na
 
 /// The tables that SQL can name.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SqlSchema)]
 struct Schema {
     tables: Vec<Table>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SqlTable)]
 struct Table {
     name: String,
     /// Each with `name`, `type`, `nullable` and `comment`, in order.

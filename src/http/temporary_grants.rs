@@ -149,7 +149,7 @@ fn grant(value: &Value) -> Result<Grant, Flaw> {
 }
 
 fn justification(value: &Value) -> Result<String, Flaw> {
-    let text = fields::text(2_000)(value)?;
+    let text = fields::line(2_000)(value)?;
     if text.chars().count() < 10 {
         return Err(Flaw::new("String should have at least 10 characters"));
     }

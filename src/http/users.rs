@@ -103,8 +103,8 @@ pub(super) async fn post(
 }
 
 fn parse(mut body: Fields) -> Result<Invitation> {
-    let first_name = body.required("first_name", fields::text(256));
-    let last_name = body.required("last_name", fields::text(256));
+    let first_name = body.required("first_name", fields::line(256));
+    let last_name = body.required("last_name", fields::line(256));
     let email = body.required("email", fields::parsed(User::check_email));
     let role = body.required("role_name", fields::parsed(RoleName::parse));
     body.optional("login_link", fields::text(2_048));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Data, SUPER_ADMINISTRATOR, Server, USER, log};
+use crate::support::{AMIGO_ADMINISTRATOR, Answer, Data, SUPER_ADMINISTRATOR, Server, USER, log};
 
 const ORG: &str = "acme";
 const OTHER: &str = "elsewhere";
@@ -16,12 +16,15 @@ const OTHER: &str = "elsewhere";
 const CALLERS: [&str; 6] = ["nobody", "bad", "lesser", "other", "other+id", "may"];
 
 /// How many cells of those who may not hold a success. It may be lowered, never raised.
-const OPEN_MAX: usize = 32;
+const OPEN_MAX: usize = 31;
 
 /// The committed list: statuses by operation.
 fn committed() -> BTreeMap<String, Vec<u16>> {
-    let lines = include_str!("unauthorized.txt").lines();
-    let lines = lines.filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/unauthorized.txt");
+    let text = std::fs::read_to_string(file).unwrap();
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.trim().is_empty());
     let read = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let statuses = words[2..].iter().map(|word| word.parse().unwrap());
@@ -123,6 +126,7 @@ fn data(data: &Data) {
     data.org(ORG);
     data.org(OTHER);
     data.import_logs(ORG, &[log("c-42/000", "You greet.", &[])]);
+    data.import_table(ORG, "conversations", &[json!({"_id": "c-42"})]);
 }
 
 #[tokio::test]
@@ -141,7 +145,7 @@ async fn whoever_may_not_is_refused_by_every_operation() {
     let operations = operations(&document);
     let (lesser, other) = (
         server.token(ORG, USER),
-        server.token(OTHER, SUPER_ADMINISTRATOR),
+        server.token(OTHER, AMIGO_ADMINISTRATOR),
     );
     let before = server.data.ok(["user", "list", ORG]);
 

@@ -50,6 +50,19 @@ pub(crate) struct AdminSubmitSqlQueryRequest {
     result_format: Option<ResultFormat>,
 }
 
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(crate) struct IdempotencyKey {
+    /// Names an asynchronous query: sent again, it is the same one.
+    #[param(
+        rename = "Idempotency-Key",
+        required = false,
+        max_length = 255,
+        pattern = "[!-~]"
+    )]
+    key: String,
+}
+
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 enum ResultFormat {
@@ -154,18 +167,14 @@ pub(crate) struct RejectedRecord {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct ContentEncoding {
-    /// How the body is compressed.
+    /// How the body is compressed: `gzip`, `zstd`, or not at all.
     #[param(rename = "Content-Encoding", required = false, inline)]
     encoding: Encoding,
 }
 
 #[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-enum Encoding {
-    Identity,
-    Gzip,
-    Zstd,
-}
+#[schema(pattern = "^(identity|(x-)?gzip|zstd)?$")]
+struct Encoding(String);
 
 /// `google.rpc.Status`, which OTLP answers errors with.
 #[derive(ToSchema)]

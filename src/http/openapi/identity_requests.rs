@@ -12,20 +12,24 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use utoipa::openapi::schema::SchemaType;
-use utoipa::openapi::{Object, ObjectBuilder, Type};
+use utoipa::openapi::{Object, ObjectBuilder, Ref, Type};
 use utoipa::{IntoParams, ToSchema};
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct SignInHeaders {
     /// The API key.
-    #[param(rename = "x-api-key")]
+    #[param(rename = "x-api-key", pattern = "^[!-~]([ -~]*[!-~])?$")]
     key: String,
     /// The id of the API key.
-    #[param(rename = "x-api-key-id")]
+    #[param(rename = "x-api-key-id", pattern = "^[!-~]([ -~]*[!-~])?$")]
     key_id: String,
     /// The user to sign in. The key's role must have at least the privileges of the user's.
-    #[param(rename = "x-user-id", example = "super-administrator")]
+    #[param(
+        rename = "x-user-id",
+        example = "super-administrator",
+        pattern = "^[!-~]([ -~]*[!-~])?$"
+    )]
     user_id: String,
 }
 
@@ -33,13 +37,21 @@ pub(crate) struct SignInHeaders {
 #[schema(examples(json!({"name": "reports", "duration": "P30D", "role_name": "DefaultAdministratorRole"})))]
 pub(crate) struct OrganizationCreateApiKeyRequest {
     /// For people.
-    #[schema(required = true, max_length = 256, pattern = r"\S")]
+    #[schema(
+        required = true,
+        max_length = 256,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     name: Option<String>,
     /// 1 to 90 days in ISO 8601, without months and years.
     #[schema(format = Duration, pattern = r"^P[0-9DWTHMS]+$")]
     duration: String,
     /// The key signs in users whose role has no more privileges than this one.
-    #[schema(default = "DefaultAdministratorRole")]
+    #[schema(
+        default = "DefaultAdministratorRole",
+        max_length = 256,
+        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"
+    )]
     role_name: Option<String>,
 }
 
@@ -48,15 +60,24 @@ pub(crate) struct OrganizationCreateApiKeyRequest {
     "first_name": "Mia", "last_name": "Li", "email": "mia@example.com", "role_name": "DefaultUserRole"
 })))]
 pub(crate) struct UserCreateInvitedUserRequest {
-    #[schema(max_length = 256, pattern = r"\S")]
+    #[schema(
+        max_length = 256,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     first_name: String,
-    #[schema(max_length = 256, pattern = r"\S")]
+    #[schema(
+        max_length = 256,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     last_name: String,
     /// Unique in the organization.
     #[schema(max_length = 320, format = Email)]
     email: String,
     /// A role with fewer privileges than the caller's.
-    #[schema(min_length = 1)]
+    #[schema(
+        max_length = 256,
+        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"
+    )]
     role_name: String,
     /// Taken and not used: this server sends no e-mail.
     #[schema(max_length = 2_048, pattern = r"\S")]
@@ -124,12 +145,24 @@ pub(crate) struct PermissionGrant {
     /// `Family:Name`, `Family:*` or `*`.
     #[schema(pattern = r"^(\*|[A-Za-z][A-Za-z0-9]*:(\*|[A-Za-z][A-Za-z0-9]*))$")]
     permission_name: String,
-    /// By attribute. `{self_org_id}` and `{self_user_id}` stand for the caller's own.
-    #[schema(required = false)]
+    #[schema(required = false, schema_with = conditions)]
     conditions: BTreeMap<String, Condition>,
     #[schema(required = false, nullable = false)]
     action: Action,
     description: Option<String>,
+}
+
+fn conditions() -> Object {
+    let attribute = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1));
+    ObjectBuilder::new()
+        .description(Some(
+            "By attribute. `{self_org_id}` and `{self_user_id}` stand for the caller's own.",
+        ))
+        .property_names(Some(attribute.build()))
+        .additional_properties(Some(Ref::from_schema_name(Condition::name())))
+        .build()
 }
 
 #[derive(ToSchema)]
@@ -141,7 +174,7 @@ enum Action {
 
 #[derive(ToSchema)]
 #[serde(tag = "type")]
-enum Condition {
+pub(crate) enum Condition {
     #[schema(title = "EqualCondition")]
     Equals { value: String },
     #[schema(title = "NotEqualCondition")]
@@ -166,7 +199,10 @@ pub(crate) struct RoleCreateRoleRequest {
         pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
     )]
     role_name: String,
-    #[schema(max_length = 2_000, pattern = r"\S")]
+    #[schema(
+        max_length = 2_000,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     description: String,
     permission_grants: Vec<PermissionGrant>,
     frontend_view: FrontendView,
@@ -183,7 +219,10 @@ pub(crate) enum FrontendView {
 #[derive(ToSchema)]
 #[schema(examples(json!({"description": "Reads conversations and users"})))]
 pub(crate) struct RoleModifyRoleRequest {
-    #[schema(max_length = 2_000, pattern = r"\S")]
+    #[schema(
+        max_length = 2_000,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     description: Option<String>,
     permission_grants: Option<Vec<PermissionGrant>>,
     frontend_view: Option<FrontendView>,
@@ -225,7 +264,11 @@ pub(crate) struct RoleCreateTemporaryPermissionGrantRequest {
     permission_grant: PermissionGrant,
     #[schema(schema_with = tags)]
     tags: Value,
-    #[schema(min_length = 10, max_length = 2_000)]
+    #[schema(
+        min_length = 10,
+        max_length = 2_000,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     justification: String,
 }
 

@@ -13,6 +13,7 @@ use utoipa::{IntoParams, IntoResponses, ToSchema};
 
 use super::admin_requests::{OtlpStatus, ValidationError};
 use super::finish::{integer_header, text_header};
+use super::identity_requests::Condition;
 use crate::http::problem::{ErrorResponse, HTTPValidationError};
 
 /// The errors that more than one operation gives: status, name, and when.
@@ -70,7 +71,8 @@ pub(super) fn components(components: ComponentsBuilder) -> ComponentsBuilder {
         .schema_from::<ErrorResponse<'_>>()
         .schema_from::<HTTPValidationError<'_>>()
         .schema_from::<ValidationError>()
-        .schema_from::<OtlpStatus>();
+        .schema_from::<OtlpStatus>()
+        .schema_from::<Condition>();
     ERRORS
         .into_iter()
         .fold(components, |components, (status, name, description)| {
@@ -143,12 +145,8 @@ impl IntoParams for InOrganization {
             .parameter_in(ParameterIn::Path)
             .required(Required::True)
             .description(Some("The id of the organization."))
-            .schema(Some(
-                text()
-                    .examples(["demo"])
-                    .pattern(Some(ORGANIZATION))
-                    .build(),
-            ));
+            .example(Some("demo".into()))
+            .schema(Some(text().pattern(Some(ORGANIZATION)).build()));
         let header = |name: &str, description: &str| {
             ParameterBuilder::new()
                 .name(name)
