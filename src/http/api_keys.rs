@@ -9,15 +9,20 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::{Extension, Json};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use rules::{Caller, DEFAULT_ADMINISTRATOR_ROLE, OrgId, Result, RoleName, UserId, decide};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::audited::tell;
 use super::caller::{Organization, Within, administer, admit, has, needed, outranks, permitted};
 use super::fields::{self, Fields};
 use super::layers::Seen;
-use super::problem::Problem;
+use super::openapi::{
+    BodyErrors, InOrganization, LimitedErrors, OrganizationCreateApiKeyRequest, PermissionErrors,
+};
+use super::problem::{ErrorResponse, Problem};
 use crate::app::App;
 use crate::directory::ApiKey;
 use crate::guard::{Action, Endpoint};
@@ -29,6 +34,32 @@ struct New {
     role: RoleName,
 }
 
+/// A new key. The secret is shown here and never again.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrganizationCreateApiKeyResponse)]
+struct Created {
+    /// What to send beside the key.
+    api_key_id: String,
+    api_key: String,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: DateTime<Utc>,
+}
+
+/// Create an API key
+///
+/// Needs `Organization:CreateAPIKey`, and a role with greater privileges than the key's. An organization has up to 20 keys.
+#[utoipa::path(
+    post, path = "/v1/{organization}/organization/api_key/", operation_id = "create-api-key", tag = "Organization",
+    params(InOrganization),
+    request_body = OrganizationCreateApiKeyRequest,
+    responses(
+        (status = 201, body = Created, description = "The key."),
+        LimitedErrors,
+        PermissionErrors,
+        BodyErrors,
+        (status = 400, body = ErrorResponse, description = "The organization has as many keys as it may."),
+    )
+)]
 pub(super) async fn post(
     State(app): State<Arc<App>>,
     Organization(org): Organization,
@@ -52,18 +83,18 @@ pub(super) async fn post(
             .create_api_key(org, &role, life, name.as_deref(), creator)
             .await?;
         let told = tell(json!({"api_key_id": key.api_key_id, "expires_at": key.expires_at}));
-        let answer = json!({
-            "api_key_id": key.api_key_id,
-            "api_key": key.api_key,
-            "expires_at": key.expires_at,
-        });
-        Ok((StatusCode::CREATED, told, Json(answer)).into_response())
+        let made = Created {
+            api_key_id: key.api_key_id,
+            api_key: key.api_key,
+            expires_at: key.expires_at,
+        };
+        Ok((StatusCode::CREATED, told, Json(made)).into_response())
     };
     administer(app, org, &headers, &seen, create, deed, work).await
 }
 
 fn parse(mut body: Fields) -> Result<New> {
-    let name = body.nullable("name", fields::text(256));
+    let name = body.nullable("name", fields::line(256));
     let days = TimeDelta::days(1)..=TimeDelta::days(DAYS_MAX.into());
     let life = body.required("duration", fields::duration(days));
     let role = body.optional("role_name", fields::parsed(RoleName::parse));
@@ -76,6 +107,50 @@ fn parse(mut body: Fields) -> Result<New> {
     body.finish(made)
 }
 
+/// The keys that the caller may see.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrganizationGetApiKeysResponse)]
+struct Keys {
+    api_keys: Vec<APIKeyInstance>,
+}
+
+/// A key, without its secret.
+#[derive(Serialize, ToSchema)]
+struct APIKeyInstance {
+    #[serde(rename = "_id")]
+    id: String,
+    #[schema(required = true)]
+    name: Option<String>,
+    #[schema(value_type = String)]
+    org_id: OrgId,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: DateTime<Utc>,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: DateTime<Utc>,
+    key_id: String,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: DateTime<Utc>,
+    creator: UserInfo,
+    role_id: String,
+}
+
+/// A user of whatever organization.
+#[derive(Serialize, ToSchema)]
+pub(super) struct UserInfo {
+    #[schema(value_type = String)]
+    org_id: OrgId,
+    /// Empty where an operator did it.
+    user_id: String,
+}
+
+/// Get API keys for the organization
+///
+/// Those that the caller has `Organization:GetAPIKey` on.
+#[utoipa::path(
+    get, path = "/v1/{organization}/organization/api_key/", operation_id = "get-api-keys", tag = "Organization",
+    params(InOrganization),
+    responses((status = 200, body = Keys, description = "The keys."), LimitedErrors)
+)]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     Organization(org): Organization,
@@ -90,34 +165,48 @@ pub(super) async fn list(
             let needed = needed(org, "Organization:GetAPIKey").with("api_key_id", &key.key_id);
             decide(&caller, &needed).is_allowed()
         });
-        let seen: Vec<Value> = seen.map(instance).collect();
-        Ok(Json(json!({ "api_keys": seen })).into_response())
+        let api_keys = seen.map(instance).collect();
+        Ok(Json(Keys { api_keys }).into_response())
     })
     .await
 }
 
-fn instance(key: &ApiKey) -> Value {
-    json!({
-        "_id": key.id,
-        "name": key.name,
-        "org_id": key.org_id,
-        "created_at": key.created_at,
-        "updated_at": key.updated_at,
-        "key_id": key.key_id,
-        "expires_at": key.expires_at,
-        "creator": creator(key.creator.as_ref(), &key.org_id),
-        "role_id": key.role_id,
-    })
-}
-
-/// Clients of the published API want a creator of everything. An operator is no user, and no user's id is empty.
-pub(super) fn creator(creator: Option<&(OrgId, UserId)>, org: &OrgId) -> Value {
-    match creator {
-        Some((org, user)) => json!({"org_id": org, "user_id": user}),
-        None => json!({"org_id": org, "user_id": ""}),
+fn instance(key: &ApiKey) -> APIKeyInstance {
+    APIKeyInstance {
+        id: key.id.clone(),
+        name: key.name.clone(),
+        org_id: key.org_id.clone(),
+        created_at: key.created_at,
+        updated_at: key.updated_at,
+        key_id: key.key_id.clone(),
+        expires_at: key.expires_at,
+        creator: creator(key.creator.as_ref(), &key.org_id),
+        role_id: key.role_id.clone(),
     }
 }
 
+/// Clients of the published API want a creator of everything. An operator is no user, and no user's id is empty.
+pub(super) fn creator(creator: Option<&(OrgId, UserId)>, org: &OrgId) -> UserInfo {
+    let org_id = creator.map_or(org, |(org, _)| org).clone();
+    let user_id = creator.map_or_else(String::new, |(_, user)| user.to_string());
+    UserInfo { org_id, user_id }
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrganizationDeleteApiKeyResponse)]
+struct Deleted {
+    deleted_key_id: String,
+}
+
+/// Delete an API key
+///
+/// Tokens that it signed in end with it. Needs `Organization:DeleteAPIKey`.
+#[utoipa::path(
+    delete, path = "/v1/{organization}/organization/api_key/{api_key_id}/", operation_id = "delete-api-key",
+    tag = "Organization",
+    params(InOrganization, ("api_key_id" = String, Path, description = "The id of the key.")),
+    responses((status = 200, body = Deleted, description = "It is deleted."), LimitedErrors, PermissionErrors)
+)]
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
     Within(org, key_id): Within,
@@ -131,7 +220,8 @@ pub(super) async fn delete(
         let needed = needed(org, "Organization:DeleteAPIKey").with("api_key_id", &key_id);
         has(&caller, &needed)?;
         app.directory.delete_api_key(org, &key_id).await?;
-        Ok(Json(json!({ "deleted_key_id": key_id })).into_response())
+        let deleted_key_id = key_id;
+        Ok(Json(Deleted { deleted_key_id }).into_response())
     };
     administer(app, org, &headers, &seen, delete, deed, work).await
 }

@@ -43,12 +43,14 @@ impl Encoding {
         let Some(encoding) = encodings.next() else {
             return Ok(Self::Identity);
         };
-        let name = encoding.to_str().unwrap_or_default().trim();
-        match name.to_ascii_lowercase().as_str() {
+        let name = encoding
+            .to_str()
+            .map(|name| name.trim().to_ascii_lowercase());
+        match name.as_deref() {
             _ if encodings.next().is_some() => {}
-            "" | "identity" => return Ok(Self::Identity),
-            "gzip" | "x-gzip" => return Ok(Self::Gzip),
-            "zstd" => return Ok(Self::Zstd),
+            Ok("" | "identity") => return Ok(Self::Identity),
+            Ok("gzip" | "x-gzip") => return Ok(Self::Gzip),
+            Ok("zstd") => return Ok(Self::Zstd),
             _ => {}
         }
         Err(Error::unprocessable(
@@ -275,6 +277,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::HeaderValue;
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use rules::Kind;
@@ -308,6 +311,19 @@ mod tests {
         (0..30_000u32)
             .flat_map(|n| format!("{} ", n.wrapping_mul(2_654_435_761)).into_bytes())
             .collect()
+    }
+
+    #[test]
+    fn an_encoding_that_is_not_read_here_is_refused() {
+        let of = |value: &[u8]| {
+            let value = HeaderValue::from_bytes(value).unwrap();
+            Encoding::of(&HeaderMap::from_iter([(CONTENT_ENCODING, value)]))
+        };
+        assert_eq!(of(b"GZip").unwrap(), Encoding::Gzip);
+        assert_eq!(of(b"").unwrap(), Encoding::Identity);
+        for value in [&b"br"[..], b"gzip, zstd", b"\xc2\x84"] {
+            assert!(of(value).is_err(), "{value:?}");
+        }
     }
 
     #[test]

@@ -168,11 +168,27 @@ pub(super) fn text(max: usize) -> impl Fn(&Value) -> Result<String, Flaw> {
     }
 }
 
+/// The same in one line: without control characters.
+pub(super) fn line(max: usize) -> impl Fn(&Value) -> Result<String, Flaw> {
+    move |value| {
+        if string(value)?.chars().any(char::is_control) {
+            return Err(Flaw::new("String should have no control characters"));
+        }
+        text(max)(value)
+    }
+}
+
 /// A text that `parse` takes.
 pub(super) fn parsed<T, E: Display>(
     parse: impl Fn(&str) -> Result<T, E>,
 ) -> impl Fn(&Value) -> Result<T, Flaw> {
     move |value| parse(string(value)?).map_err(Flaw::new)
+}
+
+/// True or false.
+pub(super) fn flag(value: &Value) -> Result<bool, Flaw> {
+    let flag = value.as_bool();
+    flag.ok_or_else(|| Flaw("Input should be a valid boolean".to_owned(), "bool_type"))
 }
 
 /// One of some words.
@@ -294,11 +310,12 @@ mod tests {
 
     #[test]
     fn all_violations_come_at_once_each_with_its_place() {
-        let body = r#"{"name": " ", "view": "x", "more": 1, "null": null}"#;
+        let body = r#"{"name": " ", "view": "x", "more": 1, "null": null, "line": "a\nb"}"#;
         let mut fields = Fields::of_body(Ok(body.into())).unwrap();
         assert_eq!(fields.nullable("null", text(5)), Some(None));
         assert_eq!(fields.optional("absent", text(5)), None);
         fields.required("name", text(5));
+        fields.required("line", line(5));
         fields.required("view", one_of(["client", "admin"]));
         fields.required("gone", text(5));
         let error = fields.finish(Some(())).unwrap_err();
@@ -313,6 +330,7 @@ mod tests {
             found,
             [
                 "body.name string_too_short",
+                "body.line value_error",
                 "body.view enum",
                 "body.gone missing"
             ]

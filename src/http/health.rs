@@ -7,16 +7,18 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use rules::{Error, Result};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::App;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Readiness {
     ready: bool,
     checks: Vec<Check>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReadinessCheck)]
 struct Check {
     name: &'static str,
     ready: bool,
@@ -24,12 +26,33 @@ struct Check {
     detail: Option<String>,
 }
 
-/// The process answers. Whether what it needs does too is [`ready`]'s matter: a restart would not help there.
-pub(super) async fn alive() -> Json<serde_json::Value> {
-    Json(serde_json::json!({"status": "ok"}))
+#[derive(Serialize, ToSchema)]
+#[schema(as = Health)]
+pub(super) struct Alive {
+    status: &'static str,
 }
 
-/// `200` when requests can be served, else `503` with what is in the way. Maintenance is not: it has its own answers.
+/// Is the process alive?
+///
+/// It answers. Whether what it needs does too is the matter of `/readyz`: a restart would not help there.
+#[utoipa::path(
+    get, path = "/healthz", operation_id = "get-health", tag = "Server", security(()),
+    responses((status = 200, body = Alive, description = "It is."))
+)]
+pub(super) async fn alive() -> Json<Alive> {
+    Json(Alive { status: "ok" })
+}
+
+/// Can requests be served?
+///
+/// `503` says what is in the way. Maintenance is not: it has its own answers.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "get-readiness", tag = "Server", security(()),
+    responses(
+        (status = 200, body = Readiness, description = "They can."),
+        (status = 503, body = Readiness, description = "Something is in the way."),
+    )
+)]
 pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>) {
     let directory = app.directory.maintenance().await.map(|_| ());
     let checks = vec![

@@ -10,16 +10,21 @@ use axum::http::{HeaderName, HeaderValue};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::openapi::ServerErrors;
 use super::problem::Problem;
 use crate::app::App;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = JsonWebKeySet)]
 pub(super) struct KeySet {
     keys: Vec<Key>,
 }
 
-#[derive(Serialize)]
+/// A public key (RFC 7517; Ed25519 as in RFC 8037).
+#[derive(Serialize, ToSchema)]
+#[schema(as = JsonWebKey)]
 struct Key {
     kty: &'static str,
     crv: &'static str,
@@ -31,6 +36,17 @@ struct Key {
     x: String,
 }
 
+/// Get the keys that tokens verify with
+///
+/// For others who are to trust this server's tokens.
+#[utoipa::path(
+    get, path = "/.well-known/jwks.json", operation_id = "get-jwks", tag = "Server", security(()),
+    responses(
+        (status = 200, body = KeySet, description = "The keys that verify now.",
+            headers(("Cache-Control" = String, description = "A minute."))),
+        ServerErrors,
+    )
+)]
 pub(super) async fn get(
     State(app): State<Arc<App>>,
 ) -> Result<([(HeaderName, HeaderValue); 1], Json<KeySet>), Problem> {

@@ -8,17 +8,31 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::caller::Organization;
-use super::problem::Problem;
+use super::openapi::{InOrganization, ServerErrors};
+use super::problem::{ErrorResponse, Problem};
 use crate::app::App;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AdminPingResponse)]
 pub(super) struct Ping {
     in_maintenance_mode: bool,
 }
 
-/// `GET …/admin/ping`: for anybody, so that a client can tell maintenance from other trouble.
+/// Ask for maintenance
+///
+/// For anybody, and always up, so that a client can tell maintenance from other trouble.
+#[utoipa::path(
+    get, path = "/v1/{organization}/admin/ping", operation_id = "ping", tag = "Admin", security(()),
+    params(InOrganization),
+    responses(
+        (status = 200, body = Ping, description = "Whether the server is in maintenance."),
+        (status = 404, body = ErrorResponse, description = "What the path names is no organization's id."),
+        ServerErrors,
+    )
+)]
 pub(super) async fn ping(
     State(app): State<Arc<App>>,
     Organization(_): Organization,

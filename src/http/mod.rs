@@ -15,6 +15,7 @@ mod layers;
 mod limited;
 mod maintenance;
 mod metrics;
+mod openapi;
 mod organization;
 mod otlp;
 mod page;

@@ -7,22 +7,37 @@ use axum::http::HeaderMap;
 use axum::{Extension, Json};
 use rules::{Caller, OrgId, Result};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::caller::{Organization, authenticate, cluster, located, permitted};
 use super::layers::Seen;
+use super::openapi::{CallerErrors, InOrganization};
 use super::problem::Problem;
 use crate::app::App;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrganizationGetOrganizationResponse)]
 pub(super) struct Answer {
+    #[schema(value_type = String)]
     org_id: OrgId,
     org_name: String,
     /// For callers with `Organization:GetOrganizationDetails`. This server keeps no defaults, so there are none.
+    #[schema(value_type = Option<Object>, required = true)]
     default_user_preferences: Option<serde_json::Value>,
     /// As above: the cluster that the organization lives on.
+    #[schema(required = true)]
     tenant_id: Option<String>,
 }
 
+/// Get an organization
+///
+/// What it is called, for anybody; more for callers with `Organization:GetOrganizationDetails`.
+#[utoipa::path(
+    get, path = "/v1/{organization}/organization/", operation_id = "get-organization", tag = "Organization",
+    security((), ("Bearer-Authorization" = []), ("Basic" = [])),
+    params(InOrganization),
+    responses((status = 200, body = Answer, description = "The organization."), CallerErrors)
+)]
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     Organization(org): Organization,

@@ -17,11 +17,22 @@ use rules::{Error, Kind, Result};
 use super::body::{self, Inflate};
 use super::caller::{Organization, may_write_logs};
 use super::layers::Seen;
+use super::openapi::{ContentEncoding, InOrganization, OtlpResponses};
 use super::problem::Problem;
 use crate::app::App;
 use crate::lake::prompt_log_table;
 use crate::prompt_logs::Received;
 
+/// Export traces
+///
+/// OTLP over HTTP in protobuf or JSON, for applications that OpenTelemetry instruments: the prompts in it become prompt
+/// logs. Needs `Admin:WritePromptLogs`. Answers in OTLP's terms and the request's encoding; what was rejected is counted.
+#[utoipa::path(
+    post, path = "/v1/{organization}/otlp/v1/traces", operation_id = "export-traces", tag = "OpenTelemetry",
+    params(InOrganization, ContentEncoding),
+    request_body(content((Object = "application/json"), (Vec<u8> = "application/x-protobuf"))),
+    responses(OtlpResponses)
+)]
 pub(super) async fn traces(
     app: State<Arc<App>>,
     organization: Organization,
@@ -32,6 +43,16 @@ pub(super) async fn traces(
     post(Signal::Traces, app, organization, seen, headers, body).await
 }
 
+/// Export logs
+///
+/// OTLP over HTTP in protobuf or JSON, for applications that OpenTelemetry instruments: the prompts in it become prompt
+/// logs. Needs `Admin:WritePromptLogs`. Answers in OTLP's terms and the request's encoding; what was rejected is counted.
+#[utoipa::path(
+    post, path = "/v1/{organization}/otlp/v1/logs", operation_id = "export-logs", tag = "OpenTelemetry",
+    params(InOrganization, ContentEncoding),
+    request_body(content((Object = "application/json"), (Vec<u8> = "application/x-protobuf"))),
+    responses(OtlpResponses)
+)]
 pub(super) async fn logs(
     app: State<Arc<App>>,
     organization: Organization,

@@ -4,6 +4,9 @@ use std::cmp::Ordering;
 
 use super::fields::{self, Fields, Flaw};
 
+/// More than any list holds, and a number for every client.
+const TOKEN_MAX: usize = 2_147_483_647;
+
 /// One page of a list.
 #[derive(Debug)]
 pub(super) struct Page {
@@ -16,7 +19,7 @@ impl Page {
     /// At most, and by default, `max` at once.
     pub(super) fn of(query: &mut Fields, max: usize) -> Self {
         let limit = query.optional("limit", fields::last(fields::number(0..=max)));
-        let any = fields::number(0..=usize::MAX);
+        let any = fields::number(0..=TOKEN_MAX);
         let skip = query.optional("continuation_token", fields::last(any));
         Self {
             limit: limit.unwrap_or(max),

@@ -5,8 +5,25 @@ use axum::Json;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use rules::{Error, Kind};
-use serde_json::json;
+use rules::{Error, Kind, Violation};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::openapi::ValidationError;
+
+/// What went wrong, in one sentence.
+#[derive(Serialize, ToSchema)]
+#[schema(examples(json!({"detail": "there is no such organization"})))]
+pub(super) struct ErrorResponse<'e> {
+    detail: &'e str,
+}
+
+/// What of a request is not valid.
+#[derive(Serialize, ToSchema)]
+pub(super) struct HTTPValidationError<'e> {
+    #[schema(value_type = Vec<ValidationError>)]
+    detail: &'e [Violation],
+}
 
 /// An error on its way to the caller.
 #[derive(Debug)]
@@ -91,11 +108,14 @@ impl IntoResponse for Problem {
             let source = std::error::Error::source(&error);
             tracing::error!(status = status.as_u16(), source, "{error}");
         }
-        let detail = match error.kind() {
-            Kind::Unprocessable(violations) => json!(violations),
-            _ => json!(error.message()),
+        let body = match error.kind() {
+            Kind::Unprocessable(detail) => Json(HTTPValidationError { detail }).into_response(),
+            _ => {
+                let detail = error.message();
+                Json(ErrorResponse { detail }).into_response()
+            }
         };
-        let mut response = (status, Json(json!({"detail": detail}))).into_response();
+        let mut response = (status, body).into_response();
         if let Some((name, value)) = header {
             response.headers_mut().insert(name, value);
         }

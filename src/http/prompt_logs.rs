@@ -20,7 +20,8 @@ use super::audited::{self, Told, opening};
 use super::caller::{Organization, cluster, identify, located, permitted};
 use super::layers::Seen;
 use super::limited::limited;
-use super::problem::Problem;
+use super::openapi::{InOrganization, LimitedErrors, PermissionErrors, PromptLogsQuery};
+use super::problem::{ErrorResponse, Problem};
 use crate::app::App;
 use crate::guard::{Act, Action, Actor, End, Endpoint, Outcome};
 use crate::identity::Claims;
@@ -43,6 +44,30 @@ struct Parameters {
     after: Option<String>,
 }
 
+/// Get prompt logs
+///
+/// The prompt logs whose keys have the prefix, of as many days as the organization keeps, as one zip that is built while it
+/// is sent. A log has up to two entries: `{log_key}-system`, the rendered system prompt, and `{log_key}-history`, the
+/// rendered history prompts in order with a line `---` between them. A log that cannot be read, or that the caller may not
+/// read, has an entry `{log_key}-error` that says why. An archive that breaks off has failed.
+///
+/// At most 1,000 logs, in the order of their keys; where there are more, the headers say so and how to go on.
+#[utoipa::path(
+    get, path = "/v1/{organization}/admin/get_prompt_logs/", operation_id = "get-prompt-logs", tag = "Admin",
+    params(InOrganization, PromptLogsQuery),
+    responses(
+        (status = 200, description = "The archive.", body = String, content_type = "application/zip", headers(
+            ("Content-Disposition" = String, description = "A name for the file."),
+            ("X-Prompt-Log-Count" = u32, description = "How many logs the archive holds."),
+            ("X-Prompt-Log-Truncated" = bool, description = "Whether more logs have the prefix."),
+            ("X-Prompt-Log-Next-After" = String,
+                description = "Where there are more: the last log key, percent-encoded, for the parameter `after`."),
+        )),
+        LimitedErrors,
+        PermissionErrors,
+        (status = 404, body = ErrorResponse, description = "No such organization, or no log with this prefix."),
+    )
+)]
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     Organization(org): Organization,

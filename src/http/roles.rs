@@ -9,13 +9,19 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use rules::{Caller, Error, Grant, OrgId, Result, Role, RoleName, UserId, decide};
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::audited::tell;
 use super::caller::{Organization, Within, administer, admit, covers_all, has, needed, outranks};
 use super::fields::{self, Fields, Flaw};
 use super::layers::Seen;
-use super::problem::Problem;
+use super::openapi::{
+    BodyErrors, FrontendView, InOrganization, LimitedErrors, PermissionErrors, PermissionGrant,
+    RoleAssignRoleRequest, RoleCreateRoleRequest, RoleModifyRoleRequest, RolesQuery,
+};
+use super::problem::{ErrorResponse, Problem};
 use crate::app::App;
 use crate::directory::{NewRole, StoredRole};
 use crate::guard::{Action, Endpoint};
@@ -23,6 +29,34 @@ use crate::guard::{Action, Endpoint};
 const VIEWS: [&str; 2] = ["client", "admin"];
 const DESCRIPTION_CHARS_MAX: usize = 2_000;
 
+#[derive(Serialize, ToSchema)]
+#[schema(as = RoleGetRolesResponse)]
+struct Roles {
+    roles: Vec<RoleInstance>,
+}
+
+/// A role.
+#[derive(Serialize, ToSchema)]
+struct RoleInstance {
+    id: String,
+    #[schema(value_type = String)]
+    name: RoleName,
+    description: String,
+    #[schema(value_type = FrontendView)]
+    frontend_view: String,
+    /// None unless they were asked for.
+    #[schema(value_type = Vec<PermissionGrant>)]
+    permission_grants: Vec<Grant>,
+}
+
+/// Get roles
+///
+/// Those that the caller has `Role:GetRole` on.
+#[utoipa::path(
+    get, path = "/v1/{organization}/role/", operation_id = "get_roles_v1__organization__role__get", tag = "Role",
+    params(InOrganization, RolesQuery),
+    responses((status = 200, body = Roles, description = "The roles."), LimitedErrors)
+)]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     Organization(org): Organization,
@@ -48,11 +82,11 @@ pub(super) async fn list(
                 && decide(&caller, &on(org, "Role:GetRole", name)).is_allowed()
         });
         let with_grants = with_grants.unwrap_or(false);
-        let roles: Vec<Value> = roles
-            .iter()
+        let roles = roles
+            .into_iter()
             .map(|role| instance(role, with_grants))
             .collect();
-        Ok(Json(json!({ "roles": roles })).into_response())
+        Ok(Json(Roles { roles }).into_response())
     })
     .await
 }
@@ -61,21 +95,38 @@ fn on(org: &OrgId, permission: &str, role: &str) -> rules::RequiredPermission {
     needed(org, permission).with("role_name", role)
 }
 
-fn instance(stored: &StoredRole, with_grants: bool) -> Value {
-    let grants: &[Grant] = if with_grants {
-        &stored.role.grants
-    } else {
-        &[]
-    };
-    json!({
-        "id": stored.role_id,
-        "name": stored.role.name,
-        "description": stored.description,
-        "frontend_view": stored.frontend_view,
-        "permission_grants": grants,
-    })
+fn instance(stored: StoredRole, with_grants: bool) -> RoleInstance {
+    let Role { name, grants } = stored.role;
+    RoleInstance {
+        id: stored.role_id,
+        name,
+        description: stored.description,
+        frontend_view: stored.frontend_view,
+        permission_grants: if with_grants { grants } else { Vec::new() },
+    }
 }
 
+#[derive(Serialize, ToSchema)]
+#[schema(as = RoleCreateRoleResponse)]
+struct Created {
+    role_id: String,
+}
+
+/// Create a role
+///
+/// Needs `Role:CreateRole`, and a role with all the privileges of the new one.
+#[utoipa::path(
+    post, path = "/v1/{organization}/role/", operation_id = "create-role", tag = "Role",
+    params(InOrganization),
+    request_body = RoleCreateRoleRequest,
+    responses(
+        (status = 201, body = Created, description = "The role's id."),
+        LimitedErrors,
+        PermissionErrors,
+        BodyErrors,
+        (status = 409, body = ErrorResponse, description = "There is a role of this name."),
+    )
+)]
 pub(super) async fn post(
     State(app): State<Arc<App>>,
     Organization(org): Organization,
@@ -88,7 +139,7 @@ pub(super) async fn post(
         "role_name",
         fields::parsed(|text| RoleName::parse(text.trim())),
     );
-    let description = body.required("description", fields::text(DESCRIPTION_CHARS_MAX));
+    let description = body.required("description", fields::line(DESCRIPTION_CHARS_MAX));
     let grants = body.required("permission_grants", grants);
     let view = body.required("frontend_view", fields::one_of(VIEWS));
     let made = name.zip(description).zip(grants.zip(view));
@@ -112,8 +163,8 @@ pub(super) async fn post(
             .directory
             .create_role(org, &new, app.clock.now())
             .await?;
-        let answer = json!({ "role_id": role_id });
-        Ok((StatusCode::CREATED, tell(answer.clone()), Json(answer)).into_response())
+        let told = tell(json!({ "role_id": role_id }));
+        Ok((StatusCode::CREATED, told, Json(Created { role_id })).into_response())
     };
     administer(app, org, &headers, &seen, create, deed, work).await
 }
@@ -134,6 +185,28 @@ struct Change {
     view: Option<&'static str>,
 }
 
+#[derive(Serialize, ToSchema)]
+#[schema(as = RoleModifyRoleResponse)]
+struct Modified {
+    role_id: String,
+}
+
+/// Modify a role
+///
+/// The description is changed in place. Other grants or another view make a new role of the name, which the users and keys
+/// of the old one get; that takes a role with greater privileges than the new one, and all those of the old one. Needs
+/// `Role:ModifyRole`.
+#[utoipa::path(
+    post, path = "/v1/{organization}/role/{role_name}", operation_id = "modify-role", tag = "Role",
+    params(InOrganization, ("role_name" = String, Path, description = "The role's name.")),
+    request_body = RoleModifyRoleRequest,
+    responses(
+        (status = 200, body = Modified, description = "The id of the role of this name."),
+        LimitedErrors,
+        PermissionErrors,
+        BodyErrors,
+    )
+)]
 pub(super) async fn modify(
     State(app): State<Arc<App>>,
     Within(org, name): Within,
@@ -144,7 +217,7 @@ pub(super) async fn modify(
     let name = role_name(&name)?;
     let mut body = Fields::of_body(body)?;
     let change = Change {
-        description: body.optional("description", fields::text(DESCRIPTION_CHARS_MAX)),
+        description: body.optional("description", fields::line(DESCRIPTION_CHARS_MAX)),
         grants: body.optional("permission_grants", grants),
         view: body.optional("frontend_view", fields::one_of(VIEWS)),
     };
@@ -160,8 +233,8 @@ pub(super) async fn modify(
         has(&caller, &on(org, "Role:ModifyRole", name.as_str()))?;
         let stored = app.directory.known_role(org, &name).await?;
         let role_id = change.apply(app, org, &caller, stored).await?;
-        let answer = json!({ "role_id": role_id });
-        Ok((tell(answer.clone()), Json(answer)).into_response())
+        let told = tell(json!({ "role_id": role_id }));
+        Ok((told, Json(Modified { role_id })).into_response())
     };
     administer(app, org, &headers, &seen, modify, deed, work).await
 }
@@ -201,6 +274,26 @@ impl Change {
     }
 }
 
+#[derive(Serialize, ToSchema)]
+#[schema(as = RoleAssignRoleResponse)]
+struct Assigned {
+    role_id: String,
+}
+
+/// Assign a role to a user
+///
+/// Takes a role with greater privileges than the assigned one, and all those of the user's present one.
+#[utoipa::path(
+    post, path = "/v1/{organization}/role/{role_name}/assign", operation_id = "assign-role", tag = "Role",
+    params(InOrganization, ("role_name" = String, Path, description = "The role's name.")),
+    request_body = RoleAssignRoleRequest,
+    responses(
+        (status = 200, body = Assigned, description = "The role's id."),
+        LimitedErrors,
+        PermissionErrors,
+        BodyErrors,
+    )
+)]
 pub(super) async fn assign(
     State(app): State<Arc<App>>,
     Within(org, name): Within,
@@ -227,8 +320,9 @@ pub(super) async fn assign(
         app.directory
             .assign_role(org, &user_id, &stored.role_id, now)
             .await?;
-        let answer = json!({ "role_id": stored.role_id });
-        Ok((tell(answer.clone()), Json(answer)).into_response())
+        let role_id = stored.role_id;
+        let told = tell(json!({ "role_id": role_id }));
+        Ok((told, Json(Assigned { role_id })).into_response())
     };
     administer(app, org, &headers, &seen, assign, deed, work).await
 }

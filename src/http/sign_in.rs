@@ -10,22 +10,27 @@ use chrono::{DateTime, Utc};
 use rules::{Error, Kind, Result, UserId, Violation};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::audited::{opening, read, tell};
 use super::caller::Organization;
 use super::client::Client;
 use super::layers::Seen;
 use super::limited::limited;
-use super::problem::Problem;
+use super::openapi::{InOrganization, LimitedErrors, SignInHeaders};
+use super::problem::{ErrorResponse, Problem};
 use crate::app::App;
 use crate::guard::{Action, Actor, Endpoint};
 
 /// What the audit log keeps of the id that somebody sends; a real one is shorter.
 const KEY_ID_CHARS_MAX: usize = 64;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = UserSignInWithApiKeyResponse)]
 struct SignedIn {
+    /// To send as `Authorization: Bearer <token>`.
     id_token: String,
+    #[schema(value_type = String, format = DateTime)]
     expires_at: DateTime<Utc>,
 }
 
@@ -36,6 +41,21 @@ struct Credentials {
     user_id: String,
 }
 
+/// Sign in with API key
+///
+/// Gives a token for a user of the organization, to a holder of one of its API keys.
+#[utoipa::path(
+    post, path = "/v1/{organization}/user/signin_with_api_key", operation_id = "sign-in-with-api-key", tag = "User",
+    security((
+        "API-Key-Authorization-Key" = [], "API-Key-Authorization-ID" = [], "API-Key-Authorization-UserID" = []
+    )),
+    params(InOrganization, SignInHeaders),
+    responses(
+        (status = 200, body = SignedIn, description = "Signed in."),
+        LimitedErrors,
+        (status = 401, body = ErrorResponse, description = "The key or the user is not known, or the key is wrong or has expired."),
+    )
+)]
 pub(super) async fn post(
     State(app): State<Arc<App>>,
     Organization(org): Organization,

@@ -6,19 +6,27 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use rules::{Error, Kind, Result, Violation};
-use serde_json::{Value, json};
+use chrono::{DateTime, Utc};
+use rules::{Error, Result};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::audited::{Told, change, opening, read, tell};
 use super::caller::{Organization, authenticate, cluster, located};
 use super::client::Client;
+use super::fields::{self, Fields};
 use super::layers::Seen;
 use super::limited::limited;
-use super::problem::Problem;
+use super::openapi::{
+    AdminSubmitSqlQueryRequest, AdminSubmitSqlQueryResponse, BodyErrors, IdempotencyKey,
+    InOrganization, LimitedErrors, PermissionErrors,
+};
+use super::problem::{ErrorResponse, Problem};
 use crate::app::App;
 use crate::engine::Format;
 use crate::guard::{Action, Actor, Endpoint};
@@ -38,6 +46,48 @@ struct Body {
     result_format: Format,
 }
 
+/// What the submitter of a query gets, or who asks for it later.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AsyncQueryResponse)]
+pub(super) struct Submitted {
+    query_id: String,
+    /// Where the result is once the query is done. The URL is all the right it takes.
+    pub(super) signed_url: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub(super) expires_at: DateTime<Utc>,
+}
+
+/// Either form of the answer.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(
+    dead_code,
+    reason = "a description; the handler makes one or the other"
+)]
+enum Answer {
+    Rows(AdminSubmitSqlQueryResponse),
+    Submitted(Submitted),
+}
+
+/// Submit a SQL query
+///
+/// Runs one read-only statement over the tables of the organization, for callers whose role has greater privileges than its
+/// `DefaultAdministratorRole`. The dialect, the tables and the limits are in the server's documentation.
+#[utoipa::path(
+    post, path = "/v1/{organization}/admin/sql_query", operation_id = "submit-sql-query", tag = "Admin",
+    params(InOrganization, IdempotencyKey),
+    request_body = AdminSubmitSqlQueryRequest,
+    responses(
+        (status = 200, body = inline(Answer), description = "The rows; or, asynchronously, where the result will be."),
+        LimitedErrors,
+        PermissionErrors,
+        BodyErrors,
+        (status = 400, body = ErrorResponse, description = "The query is not valid, or is not supported here."),
+        (status = 408, body = ErrorResponse, description = "The query took longer than it may; it has been stopped."),
+        (status = 409, body = ErrorResponse, description = "The idempotency key names another query."),
+        (status = 507, body = ErrorResponse, description = "There is no room for what the query would write."),
+    )
+)]
 pub(super) async fn post(
     State(app): State<Arc<App>>,
     Organization(org): Organization,
@@ -46,7 +96,7 @@ pub(super) async fn post(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = parse(&body.map_err(unread)?)?;
+    let body = parse(Fields::of_body(body)?)?;
     let idempotency_key = idempotency_key(&headers)?;
     let cluster = cluster(&app, &headers).await?;
     let caller = authenticate(&app, &org, &headers, &seen).await?;
@@ -73,7 +123,7 @@ pub(super) async fn post(
                     .submit(&organization, caller, submission, now)
                     .await?;
                 let told = tell(json!({"query_id": handle.query_id}));
-                Ok((told, Json(handle_json(&app, &client, handle)?)).into_response())
+                Ok((told, Json(submitted(&app, &client, handle)?)).into_response())
             });
             return change(&app, opening, submit).await;
         }
@@ -90,13 +140,17 @@ pub(super) async fn post(
     Ok(limited(verdict, work).await)
 }
 
-/// What the submitter of a query gets, or who asks for it later.
-pub(super) fn handle_json(app: &App, client: &Client, handle: Handle) -> Result<Value> {
-    Ok(json!({
-        "query_id": handle.query_id,
-        "signed_url": format!("{}{}", client.base_url(&app.config.server)?, handle.signed_url),
-        "expires_at": handle.expires_at,
-    }))
+/// The handle with the whole URL.
+pub(super) fn submitted(app: &App, client: &Client, handle: Handle) -> Result<Submitted> {
+    Ok(Submitted {
+        query_id: handle.query_id,
+        signed_url: format!(
+            "{}{}",
+            client.base_url(&app.config.server)?,
+            handle.signed_url
+        ),
+        expires_at: handle.expires_at,
+    })
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
@@ -113,124 +167,35 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
     Ok(Some(key.to_owned()))
 }
 
-fn unread(rejection: BytesRejection) -> Error {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Error::too_large("the request body is too large").because(rejection);
-    }
-    Error::invalid("the request body could not be read").because(rejection)
-}
-
-/// Reads the body as the published API does: every violation with its place, unknown fields ignored.
-fn parse(body: &[u8]) -> Result<Body> {
-    let invalid = |violations| {
-        Error::new(
-            Kind::Unprocessable(violations),
-            "the request body is not valid",
-        )
-    };
-    let fields = match serde_json::from_slice(body) {
-        Ok(Value::Object(fields)) => fields,
-        Ok(_) => {
-            return Err(invalid(vec![violation(
-                None,
-                "Input should be a valid object",
-                "model_type",
-            )]));
-        }
-        Err(error) => {
-            return Err(invalid(vec![violation(
-                None,
-                format!("JSON decode error: {error}"),
-                "json_invalid",
-            )]));
-        }
-    };
-    let checked = (
-        sql_query(fields.get("sql_query")),
-        async_query(fields.get("async_query")),
-        result_format(fields.get("result_format")),
-    );
-    match checked {
-        (Ok(sql_query), Ok(async_query), Ok(result_format)) => Ok(Body {
+fn parse(mut body: Fields) -> Result<Body> {
+    let sql_query = body.required("sql_query", fields::text(SQL_CHARS_MAX));
+    let async_query = body.required("async_query", fields::flag);
+    let names = Format::ALL.map(Format::name);
+    let format = body.optional("result_format", fields::one_of(names));
+    let made = sql_query
+        .zip(async_query)
+        .map(|(sql_query, async_query)| Body {
             sql_query,
             async_query,
-            result_format,
-        }),
-        (sql_query, async_query, result_format) => {
-            let violations = [sql_query.err(), async_query.err(), result_format.err()];
-            Err(invalid(violations.into_iter().flatten().collect()))
-        }
-    }
-}
-
-fn violation(field: Option<&str>, msg: impl Into<String>, kind: &str) -> Violation {
-    let loc = ["body"]
-        .into_iter()
-        .chain(field)
-        .map(str::to_owned)
-        .collect();
-    Violation {
-        loc,
-        msg: msg.into(),
-        kind: kind.to_owned(),
-    }
-}
-
-fn sql_query(value: Option<&Value>) -> Result<String, Violation> {
-    let violation = |msg, kind| violation(Some("sql_query"), msg, kind);
-    match value {
-        None => Err(violation("Field required".to_owned(), "missing")),
-        Some(Value::String(sql)) => match sql.trim() {
-            "" => Err(violation(
-                "String should have at least 1 character".to_owned(),
-                "string_too_short",
-            )),
-            sql if sql.chars().count() > SQL_CHARS_MAX => {
-                let msg = format!("String should have at most {SQL_CHARS_MAX} characters");
-                Err(violation(msg, "string_too_long"))
-            }
-            sql => Ok(sql.to_owned()),
-        },
-        Some(_) => Err(violation(
-            "Input should be a valid string".to_owned(),
-            "string_type",
-        )),
-    }
-}
-
-fn async_query(value: Option<&Value>) -> Result<bool, Violation> {
-    match value {
-        None => Err(violation(Some("async_query"), "Field required", "missing")),
-        Some(Value::Bool(async_query)) => Ok(*async_query),
-        Some(_) => Err(violation(
-            Some("async_query"),
-            "Input should be a valid boolean",
-            "bool_type",
-        )),
-    }
-}
-
-fn result_format(value: Option<&Value>) -> Result<Format, Violation> {
-    let format = match value {
-        None | Some(Value::Null) => Some(Format::Csv),
-        Some(value) => value.as_str().and_then(Format::parse),
-    };
-    format.ok_or_else(|| {
-        let msg = format!(
-            "Input should be one of {}",
-            Format::ALL.map(Format::name).join(", ")
-        );
-        violation(Some("result_format"), msg, "enum")
-    })
+            result_format: format.and_then(Format::parse).unwrap_or(Format::Csv),
+        });
+    body.finish(made)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rules::Kind;
+
+    fn read(body: &str) -> Result<Body> {
+        parse(Fields::of_body(Ok(Bytes::copy_from_slice(
+            body.as_bytes(),
+        )))?)
+    }
 
     #[track_caller]
     fn check(body: &str, expected: &[(&str, &str)]) {
-        let error = parse(body.as_bytes()).expect_err("a violation");
+        let error = read(body).expect_err("a violation");
         let Kind::Unprocessable(violations) = error.kind() else {
             panic!("{error:?}")
         };
@@ -247,7 +212,10 @@ mod tests {
 
     #[test]
     fn a_good_body_is_trimmed_and_may_hold_more() {
-        let body = parse(br#"{"sql_query": "  select 1\n", "async_query": true, "x": 1, "result_format": "csv"}"#).unwrap();
+        let body = read(
+            r#"{"sql_query": "  select 1\n", "async_query": true, "x": 1, "result_format": "csv"}"#,
+        )
+        .unwrap();
         assert_eq!(
             (body.sql_query.as_str(), body.async_query),
             ("select 1", true)
@@ -286,7 +254,7 @@ mod tests {
     fn length_counts_characters_after_trimming() {
         let text =
             |sql: String| serde_json::json!({"sql_query": sql, "async_query": false}).to_string();
-        assert!(parse(text(format!(" {} ", "ü".repeat(SQL_CHARS_MAX))).as_bytes()).is_ok());
+        assert!(read(&text(format!(" {} ", "ü".repeat(SQL_CHARS_MAX)))).is_ok());
         check(
             &text("x".repeat(SQL_CHARS_MAX + 1)),
             &[("body.sql_query", "string_too_long")],

@@ -15,14 +15,18 @@ use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use rules::{Caller, Error, OrgId, Result};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::audited::{self, Told, change, opening};
 use super::caller::{authenticate, cluster, located};
 use super::client::Client;
 use super::layers::Seen;
-use super::problem::Problem;
-use super::sql_query::handle_json;
+use super::openapi::{
+    CallerErrors, InOrganization, PermissionErrors, QueryStatusName, ResultQuery, ServerErrors,
+};
+use super::problem::{ErrorResponse, Problem};
+use super::sql_query::submitted;
 use crate::app::App;
 use crate::directory::SqlQuery;
 use crate::engine::Format;
@@ -35,21 +39,88 @@ const ASK_AGAIN: &str = "1";
 /// The organization and the query that a path names. What cannot be one is not there.
 type Place = Path<(String, String)>;
 
-/// `GET …/sql_query/{query_id}`: how far a query is.
+/// How far a query is. While there is a result to fetch, or may be one, it says where.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SqlQueryStatus)]
+pub(super) struct Report {
+    query_id: String,
+    #[schema(value_type = QueryStatusName)]
+    status: &'static str,
+    sql_query: String,
+    async_query: bool,
+    #[schema(required = true)]
+    result_format: Option<String>,
+    /// Why it failed.
+    #[schema(required = true)]
+    error: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: DateTime<Utc>,
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
+    started_at: Option<DateTime<Utc>>,
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
+    finished_at: Option<DateTime<Utc>>,
+    /// So far, or in all.
+    rows: u64,
+    bytes: u64,
+    /// How long it has been running, or ran.
+    seconds: f64,
+    /// Where the result is, or will be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    signed_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Option<DateTime<Utc>>,
+}
+
+/// How far an asynchronous query is whose result was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SqlQueryProgress)]
+struct Progress {
+    #[schema(value_type = QueryStatusName)]
+    status: &'static str,
+    rows: u64,
+    bytes: u64,
+    seconds: f64,
+}
+
+/// Get the status of a SQL query
+///
+/// A submitted query of the caller: how far it is, and where its result is.
+#[utoipa::path(
+    get, path = "/v1/{organization}/admin/sql_query/{query_id}", operation_id = "get-sql-query", tag = "Admin",
+    params(InOrganization, ("query_id" = String, Path, description = "The id of its submission.")),
+    responses(
+        (status = 200, body = Report, description = "How far it is."),
+        CallerErrors,
+        PermissionErrors,
+    )
+)]
 pub(super) async fn status(
     State(app): State<Arc<App>>,
     Path((org, query_id)): Place,
     Extension(seen): Extension<Seen>,
     Extension(client): Extension<Client>,
     headers: HeaderMap,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Report>, Problem> {
     let (org, caller) = known(&app, &org, &headers, &seen).await?;
     sql_query::authorise(&app.directory, &org, &caller).await?;
     let status = app.queries.query(&org, &caller, &query_id).await?;
-    Ok(Json(status_json(&app, &client, status)?))
+    Ok(Json(report(&app, &client, status)?))
 }
 
-/// `DELETE …/sql_query/{query_id}`: ends a query, or deletes its result.
+/// Cancel a SQL query
+///
+/// Ends a submitted query of the caller, or deletes its result.
+#[utoipa::path(
+    delete, path = "/v1/{organization}/admin/sql_query/{query_id}", operation_id = "cancel-sql-query", tag = "Admin",
+    params(InOrganization, ("query_id" = String, Path, description = "The id of its submission.")),
+    responses(
+        (status = 200, body = Report, description = "How far it came."),
+        CallerErrors,
+        PermissionErrors,
+    )
+)]
 pub(super) async fn cancel(
     State(app): State<Arc<App>>,
     Path((org, query_id)): Place,
@@ -63,7 +134,7 @@ pub(super) async fn cancel(
     let cancel = async {
         sql_query::authorise(&app.directory, &org, &caller).await?;
         let status = app.queries.cancel(&org, &caller, &query_id).await?;
-        Ok(Json(status_json(&app, &client, status)?).into_response())
+        Ok(Json(report(&app, &client, status)?).into_response())
     };
     Ok(change(&app, opening, cancel).await?)
 }
@@ -77,29 +148,29 @@ async fn known(app: &App, org: &str, headers: &HeaderMap, seen: &Seen) -> Result
     Ok((org, caller))
 }
 
-fn status_json(app: &App, client: &Client, status: Status) -> Result<Value> {
+fn report(app: &App, client: &Client, status: Status) -> Result<Report> {
     let Status { query, handle } = status;
-    let mut answer = json!({
-        "query_id": query.query_id,
-        "status": query.status.name(),
-        "sql_query": query.sql_query,
-        "async_query": query.result_format.is_some(),
-        "result_format": query.result_format,
-        "error": query.error,
-        "created_at": query.created_at,
-        "started_at": query.started_at,
-        "finished_at": query.finished_at,
-        "rows": query.rows,
-        "bytes": query.bytes,
-        "seconds": seconds(&query, app.clock.now()),
-    });
-    if let Some(handle) = handle
-        && let (Some(answer), Value::Object(more)) =
-            (answer.as_object_mut(), handle_json(app, client, handle)?)
-    {
-        answer.extend(more);
-    }
-    Ok(answer)
+    let handle = handle.map(|handle| submitted(app, client, handle));
+    let (signed_url, expires_at) = handle
+        .transpose()?
+        .map(|handle| (handle.signed_url, handle.expires_at))
+        .unzip();
+    Ok(Report {
+        seconds: seconds(&query, app.clock.now()),
+        query_id: query.query_id,
+        status: query.status.name(),
+        sql_query: query.sql_query,
+        async_query: query.result_format.is_some(),
+        result_format: query.result_format,
+        error: query.error,
+        created_at: query.created_at,
+        started_at: query.started_at,
+        finished_at: query.finished_at,
+        rows: query.rows,
+        bytes: query.bytes,
+        signed_url,
+        expires_at,
+    })
 }
 
 /// How long the query has been running, or ran.
@@ -111,7 +182,37 @@ fn seconds(query: &SqlQuery, now: DateTime<Utc>) -> f64 {
     ran.as_seconds_f64().max(0.0)
 }
 
-/// `GET signed_url`: the result, or how far it is. The URL is all the right it takes.
+/// Get the result of a SQL query
+///
+/// The signed URL of a submission leads here, and is all the right it takes. Ranges and `If-None-Match` are understood.
+#[utoipa::path(
+    get, path = "/v1/{organization}/admin/sql_query/{query_id}/result", operation_id = "get-sql-query-result", tag = "Admin",
+    security(()),
+    params(
+        InOrganization,
+        ("query_id" = String, Path, description = "The id of the submission."),
+        ResultQuery,
+    ),
+    responses(
+        (status = 200, description = "The whole result.", content(
+            (String = "text/csv"), (String = "application/x-ndjson"), (String = "application/vnd.apache.parquet"),
+            (String = "application/vnd.apache.arrow.file"),
+        ), headers(("ETag" = String), ("Content-Disposition" = String))),
+        (status = 202, body = Progress, description = "The query still runs.",
+            headers(("Retry-After" = u32, description = "Seconds after which to ask again."))),
+        (status = 206, description = "The range of the result that was asked for.", content(
+            (String = "text/csv"), (String = "application/x-ndjson"), (String = "application/vnd.apache.parquet"),
+            (String = "application/vnd.apache.arrow.file"),
+        ), headers(("Content-Range" = String))),
+        (status = 304, description = "The caller has it already."),
+        (status = 400, body = ErrorResponse, description = "The query failed."),
+        (status = 403, body = ErrorResponse, description = "The URL was changed, or was not made here."),
+        (status = 408, body = ErrorResponse, description = "The query took longer than it may."),
+        (status = 410, body = ErrorResponse, description = "The result has expired, or was deleted."),
+        (status = 416, description = "The result has no such range."),
+        ServerErrors,
+    )
+)]
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     Path((org, query_id)): Place,
@@ -124,12 +225,12 @@ pub(super) async fn get(
         .ok_or_else(sql_query::forged)?;
     match app.queries.result(&url, &key, &signature).await? {
         Fetched::NotYet(query) => {
-            let so_far = json!({
-                "status": query.status.name(),
-                "rows": query.rows,
-                "bytes": query.bytes,
-                "seconds": seconds(&query, app.clock.now()),
-            });
+            let so_far = Progress {
+                status: query.status.name(),
+                rows: query.rows,
+                bytes: query.bytes,
+                seconds: seconds(&query, app.clock.now()),
+            };
             let again = [(RETRY_AFTER, HeaderValue::from_static(ASK_AGAIN))];
             Ok((StatusCode::ACCEPTED, again, Json(so_far)).into_response())
         }
@@ -200,17 +301,7 @@ async fn send(
     };
     let media_type = HeaderValue::from_static(file.format.media_type());
     answer.insert(CONTENT_TYPE, media_type);
-    let extension = file
-        .format
-        .file_name()
-        .rsplit('.')
-        .next()
-        .unwrap_or_default();
-    let name = format!(
-        "attachment; filename=\"{}-{}.{extension}\"",
-        file.org_id, file.query_id
-    );
-    answer.insert(CONTENT_DISPOSITION, value(name));
+    answer.insert(CONTENT_DISPOSITION, value(disposition(file)));
     let (status, range) = match range {
         Some(range) => {
             let place = format!("bytes {}-{}/{}", range.start, range.end - 1, file.bytes);
@@ -244,6 +335,13 @@ async fn send(
         act,
         told,
     ))
+}
+
+fn disposition(file: &ResultFile) -> String {
+    let extension = file.format.file_name().rsplit('.').next();
+    let extension = extension.unwrap_or_default();
+    let (org, query) = (&file.org_id, &file.query_id);
+    format!("attachment; filename=\"{org}-{query}.{extension}\"")
 }
 
 /// What a `Range` header asks of a file.

@@ -11,12 +11,14 @@ use axum::{Extension, Json};
 use rules::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::audited::{Told, opening, read};
 use super::caller::{Organization, authenticate, cluster, located};
 use super::layers::Seen;
 use super::limited::limited;
-use super::problem::Problem;
+use super::openapi::{InOrganization, LimitedErrors, PermissionErrors};
+use super::problem::{ErrorResponse, Problem};
 use crate::app::App;
 use crate::guard::{Action, Actor, Endpoint};
 use crate::sql_query;
@@ -26,15 +28,19 @@ const QUERY: &str = "SELECT table_name, array_agg(named_struct('name', column_na
     'nullable', is_nullable = 'YES', 'comment', comment) ORDER BY ordinal_position) \
     FROM information_schema.columns GROUP BY table_name ORDER BY table_name";
 
-/// `{"tables": [{"name", "columns": [{"name", "type", "nullable", "comment"}]}]}`
-#[derive(Debug, Serialize)]
+/// The tables that SQL can name.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SqlSchema)]
 struct Schema {
     tables: Vec<Table>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SqlTable)]
 struct Table {
     name: String,
+    /// Each with `name`, `type`, `nullable` and `comment`, in order.
+    #[schema(value_type = Vec<Object>)]
     columns: Box<RawValue>,
 }
 
@@ -45,6 +51,20 @@ struct Page {
     truncated: bool,
 }
 
+/// Get the tables of SQL
+///
+/// Every table that a query of the organization can name, with its columns. Counts as a query.
+#[utoipa::path(
+    get, path = "/v1/{organization}/admin/sql_schema", operation_id = "get-sql-schema", tag = "Admin",
+    params(InOrganization),
+    responses(
+        (status = 200, body = Schema, description = "The tables."),
+        LimitedErrors,
+        PermissionErrors,
+        (status = 408, body = ErrorResponse, description = "It took longer than a query may."),
+        (status = 413, body = ErrorResponse, description = "There are more tables than one answer holds."),
+    )
+)]
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     Organization(org): Organization,

@@ -12,13 +12,19 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use rules::{Caller, Grant, OrgId, RequiredPermission, Result, Role, RoleName, UserId, decide};
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
-use super::api_keys::creator;
+use super::api_keys::{UserInfo, creator};
 use super::audited::tell;
 use super::caller::{Organization, administer, admit, covers_all, has, needed};
 use super::fields::{self, Fields, Flaw};
 use super::layers::Seen;
+use super::openapi::{
+    BodyErrors, InOrganization, LimitedErrors, PermissionErrors, PermissionGrant,
+    RoleCreateTemporaryPermissionGrantRequest, TemporaryGrantsQuery,
+};
 use super::page::{self, Order, Page};
 use super::problem::Problem;
 use crate::app::App;
@@ -42,6 +48,30 @@ struct New {
     justification: String,
 }
 
+#[derive(Serialize, ToSchema)]
+#[schema(as = RoleCreateTemporaryPermissionGrantResponse)]
+struct Created {
+    temporary_permission_grant_id: String,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: DateTime<Utc>,
+}
+
+/// Create a temporary permission grant
+///
+/// One more grant for one user, for some time. Comparisons of roles do not see it. Needs
+/// `Role:CreateTemporaryPermissionGrant`, and a role that has what the grant gives.
+#[utoipa::path(
+    post, path = "/v1/{organization}/role/temporary_permission_grant/",
+    operation_id = "create-temporary-permission-grant", tag = "Role",
+    params(InOrganization),
+    request_body = RoleCreateTemporaryPermissionGrantRequest,
+    responses(
+        (status = 201, body = Created, description = "The grant's id."),
+        LimitedErrors,
+        PermissionErrors,
+        BodyErrors,
+    )
+)]
 pub(super) async fn post(
     State(app): State<Arc<App>>,
     Organization(org): Organization,
@@ -81,8 +111,14 @@ pub(super) async fn post(
             creator: Some((caller.org_id, caller.user_id)),
         };
         let id = app.directory.create_temporary_grant(&new, now).await?;
-        let answer = json!({"temporary_permission_grant_id": id, "expires_at": new.expires_at});
-        Ok((StatusCode::CREATED, tell(answer.clone()), Json(answer)).into_response())
+        let told = tell(json!({
+            "temporary_permission_grant_id": id, "expires_at": new.expires_at,
+        }));
+        let made = Created {
+            temporary_permission_grant_id: id,
+            expires_at: new.expires_at,
+        };
+        Ok((StatusCode::CREATED, told, Json(made)).into_response())
     };
     administer(app, org, &headers, &seen, create, deed, work).await
 }
@@ -123,7 +159,7 @@ fn grant(value: &Value) -> Result<Grant, Flaw> {
 }
 
 fn justification(value: &Value) -> Result<String, Flaw> {
-    let text = fields::text(2_000)(value)?;
+    let text = fields::line(2_000)(value)?;
     if text.chars().count() < 10 {
         return Err(Flaw::new("String should have at least 10 characters"));
     }
@@ -162,6 +198,49 @@ struct Wanted {
     orders: Vec<Order>,
 }
 
+/// One page of temporary grants.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RoleGetTemporaryPermissionGrantsResponse)]
+struct TemporaryGrants {
+    temporary_permission_grants: Vec<Instance>,
+    has_more: bool,
+    /// For the next page.
+    #[schema(required = true)]
+    continuation_token: Option<usize>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = TemporaryPermissionGrant)]
+struct Instance {
+    #[serde(rename = "_id")]
+    id: String,
+    #[schema(value_type = String)]
+    org_id: OrgId,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: DateTime<Utc>,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: DateTime<Utc>,
+    #[schema(value_type = String)]
+    user_id: UserId,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: DateTime<Utc>,
+    #[schema(value_type = PermissionGrant)]
+    permission_grant: Grant,
+    justification: String,
+    creator: UserInfo,
+    #[schema(value_type = BTreeMap<String, Option<String>>)]
+    tags: Tags,
+}
+
+/// Get temporary permission grants
+///
+/// Those that the caller has `Role:GetTemporaryPermissionGrant` on, in pages.
+#[utoipa::path(
+    get, path = "/v1/{organization}/role/temporary_permission_grants/",
+    operation_id = "get-temporary-permission-grants", tag = "Role",
+    params(InOrganization, TemporaryGrantsQuery),
+    responses((status = 200, body = TemporaryGrants, description = "One page of grants."), LimitedErrors)
+)]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     Organization(org): Organization,
@@ -185,12 +264,11 @@ pub(super) async fn list(
             _ => grant.grant.permission_name.clone(),
         });
         let (grants, next) = wanted.page.cut(grants);
-        let grants: Vec<Value> = grants.iter().map(instance).collect();
-        let answer = json!({
-            "temporary_permission_grants": grants,
-            "has_more": next.is_some(),
-            "continuation_token": next,
-        });
+        let answer = TemporaryGrants {
+            temporary_permission_grants: grants.into_iter().map(instance).collect(),
+            has_more: next.is_some(),
+            continuation_token: next,
+        };
         Ok(Json(answer).into_response())
     })
     .await
@@ -246,17 +324,17 @@ impl Wanted {
     }
 }
 
-fn instance(grant: &TemporaryGrant) -> Value {
-    json!({
-        "_id": grant.id,
-        "org_id": grant.org_id,
-        "created_at": grant.created_at,
-        "updated_at": grant.updated_at,
-        "user_id": grant.user_id,
-        "expires_at": grant.expires_at,
-        "permission_grant": grant.grant,
-        "justification": grant.justification,
-        "creator": creator(grant.creator.as_ref(), &grant.org_id),
-        "tags": grant.tags,
-    })
+fn instance(grant: TemporaryGrant) -> Instance {
+    Instance {
+        creator: creator(grant.creator.as_ref(), &grant.org_id),
+        id: grant.id,
+        org_id: grant.org_id,
+        created_at: grant.created_at,
+        updated_at: grant.updated_at,
+        user_id: grant.user_id,
+        expires_at: grant.expires_at,
+        permission_grant: grant.grant,
+        justification: grant.justification,
+        tags: grant.tags,
+    }
 }

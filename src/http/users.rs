@@ -10,14 +10,20 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use rules::{Error, OrgId, Result, RoleName, UserId, decide};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::audited::tell;
 use super::caller::{Organization, Within, administer, admit, has, needed, outranks, permitted};
 use super::fields::{self, Fields};
 use super::layers::Seen;
+use super::openapi::{
+    BodyErrors, InOrganization, LimitedErrors, PermissionErrors, UserCreateInvitedUserRequest,
+    UsersQuery,
+};
 use super::page::{self, Order, Page};
-use super::problem::Problem;
+use super::problem::{ErrorResponse, Problem};
 use crate::app::App;
 use crate::directory::{NewUser, User, UserDetails};
 use crate::guard::{Action, Endpoint};
@@ -34,6 +40,31 @@ struct Invitation {
     details: UserDetails,
 }
 
+#[derive(Serialize, ToSchema)]
+#[schema(as = UserCreateInvitedUserResponse)]
+struct Invited {
+    #[schema(value_type = String)]
+    user_id: UserId,
+    /// None: no e-mail is sent.
+    #[schema(required = true)]
+    verify_link: Option<String>,
+}
+
+/// Create a new user
+///
+/// Needs `User:InviteUser`, and a role with greater privileges than the user's.
+#[utoipa::path(
+    post, path = "/v1/{organization}/user/", operation_id = "create-invited-user", tag = "User",
+    params(InOrganization),
+    request_body = UserCreateInvitedUserRequest,
+    responses(
+        (status = 201, body = Invited, description = "The user's id."),
+        LimitedErrors,
+        PermissionErrors,
+        BodyErrors,
+        (status = 409, body = ErrorResponse, description = "Another user has this e-mail address."),
+    )
+)]
 pub(super) async fn post(
     State(app): State<Arc<App>>,
     Organization(org): Organization,
@@ -67,15 +98,18 @@ pub(super) async fn post(
             .create_user_with(&new, &invitation.details, now)
             .await?;
         let told = tell(json!({ "user_id": user_id }));
-        let answer = json!({"user_id": user_id, "verify_link": null});
-        Ok((StatusCode::CREATED, told, Json(answer)).into_response())
+        let made = Invited {
+            user_id,
+            verify_link: None,
+        };
+        Ok((StatusCode::CREATED, told, Json(made)).into_response())
     };
     administer(app, org, &headers, &seen, create, deed, work).await
 }
 
 fn parse(mut body: Fields) -> Result<Invitation> {
-    let first_name = body.required("first_name", fields::text(256));
-    let last_name = body.required("last_name", fields::text(256));
+    let first_name = body.required("first_name", fields::line(256));
+    let last_name = body.required("last_name", fields::line(256));
     let email = body.required("email", fields::parsed(User::check_email));
     let role = body.required("role_name", fields::parsed(RoleName::parse));
     body.optional("login_link", fields::text(2_048));
@@ -110,6 +144,56 @@ struct Wanted {
     orders: Vec<Order>,
 }
 
+/// One page of users.
+#[derive(Serialize, ToSchema)]
+#[schema(as = UserGetUsersResponse)]
+struct Users {
+    users: Vec<UserInstance>,
+    has_more: bool,
+    /// For the next page.
+    #[schema(required = true)]
+    continuation_token: Option<usize>,
+}
+
+/// A user. Texts that are not known are empty, for clients of the published API want texts.
+#[derive(Serialize, ToSchema)]
+#[schema(as = UserGetUsersResponseUserInstance)]
+struct UserInstance {
+    #[schema(value_type = String)]
+    org_id: OrgId,
+    #[schema(value_type = String)]
+    user_id: UserId,
+    first_name: String,
+    last_name: String,
+    email: String,
+    user_stats: UserStats,
+    /// The id of the user's role.
+    role: String,
+    #[schema(value_type = Object)]
+    preferences: Map<String, Value>,
+    nonsensitive_variables: BTreeMap<String, String>,
+    /// Their names.
+    sensitive_variables: Vec<String>,
+    enable_actions_access: bool,
+}
+
+/// Conversations are not counted here.
+#[derive(Serialize, ToSchema)]
+struct UserStats {
+    num_conversations: u64,
+    num_messages: u64,
+    #[schema(format = DateTime, required = true)]
+    last_message_time: Option<String>,
+}
+
+/// Get users
+///
+/// Those that the caller has `User:GetUserInfo` on, in pages.
+#[utoipa::path(
+    get, path = "/v1/{organization}/user/", operation_id = "get-users", tag = "User",
+    params(InOrganization, UsersQuery),
+    responses((status = 200, body = Users, description = "One page of users."), LimitedErrors)
+)]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     Organization(org): Organization,
@@ -135,9 +219,11 @@ pub(super) async fn list(
             value.as_deref().unwrap_or_default().to_lowercase()
         });
         let (users, next) = wanted.page.cut(users);
-        let users: Vec<Value> = users.iter().map(|user| instance(org, user)).collect();
-        let answer =
-            json!({"users": users, "has_more": next.is_some(), "continuation_token": next});
+        let answer = Users {
+            users: users.into_iter().map(|user| instance(org, user)).collect(),
+            has_more: next.is_some(),
+            continuation_token: next,
+        };
         Ok(Json(answer).into_response())
     })
     .await
@@ -168,23 +254,34 @@ impl Wanted {
     }
 }
 
-/// As published. Texts that are not known are empty, for clients want texts; conversations are not counted here.
-fn instance(org: &OrgId, user: &User) -> Value {
-    json!({
-        "org_id": org,
-        "user_id": user.user_id,
-        "first_name": user.first_name.as_deref().unwrap_or_default(),
-        "last_name": user.last_name.as_deref().unwrap_or_default(),
-        "email": user.email.as_deref().unwrap_or_default(),
-        "user_stats": {"num_conversations": 0, "num_messages": 0, "last_message_time": null},
-        "role": user.role_id,
-        "preferences": user.details.preferences,
-        "nonsensitive_variables": user.details.nonsensitive_variables,
-        "sensitive_variables": user.details.sensitive_variables,
-        "enable_actions_access": false,
-    })
+fn instance(org: &OrgId, user: User) -> UserInstance {
+    UserInstance {
+        org_id: org.clone(),
+        user_id: user.user_id,
+        first_name: user.first_name.unwrap_or_default(),
+        last_name: user.last_name.unwrap_or_default(),
+        email: user.email.unwrap_or_default(),
+        user_stats: UserStats {
+            num_conversations: 0,
+            num_messages: 0,
+            last_message_time: None,
+        },
+        role: user.role_id,
+        preferences: user.details.preferences,
+        nonsensitive_variables: user.details.nonsensitive_variables,
+        sensitive_variables: user.details.sensitive_variables,
+        enable_actions_access: false,
+    }
 }
 
+/// Delete a user
+///
+/// The user's tokens end with them. Needs `User:DeleteUser`.
+#[utoipa::path(
+    delete, path = "/v1/{organization}/user/{requested_user_id}", operation_id = "delete-user", tag = "User",
+    params(InOrganization, ("requested_user_id" = String, Path, description = "The user's id.")),
+    responses((status = 204, description = "Deleted."), LimitedErrors, PermissionErrors)
+)]
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
     Within(org, user_id): Within,

@@ -9,22 +9,51 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use rules::Result;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::body::{self, Encoding, Inflate};
 use super::caller::{Organization, may_write_logs};
 use super::layers::Seen;
-use super::problem::Problem;
+use super::openapi::{
+    BodyErrors, CallerErrors, ContentEncoding, InOrganization, PermissionErrors, PromptLogRecord,
+    RejectedRecord,
+};
+use super::problem::{ErrorResponse, Problem};
 use crate::app::App;
 use crate::lake::prompt_log_table;
 use crate::prompt_logs::{Intake, Rejected};
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = WritePromptLogsResponse)]
 struct Answer {
     /// Records that are on disk now, whether they were there before or not.
     written: usize,
+    /// Those that could not be taken, one by one.
+    #[schema(value_type = Vec<RejectedRecord>)]
     rejected: Vec<Rejected>,
 }
 
+/// Write prompt logs
+///
+/// Records as a JSON array, or one a line (NDJSON), plain or compressed. The good ones are on disk when the answer comes,
+/// the others are named. The same key again replaces the older record. Needs `Admin:WritePromptLogs`.
+#[utoipa::path(
+    post, path = "/v1/{organization}/admin/prompt_logs/", operation_id = "write-prompt-logs", tag = "Admin",
+    params(InOrganization, ContentEncoding),
+    request_body(content(
+        (Vec<PromptLogRecord> = "application/json"),
+        (String = "application/x-ndjson", example = json!("{\"log_key\": \"c-42/000\", \"system\": \"You sell tickets.\"}\n")),
+    )),
+    responses(
+        (status = 200, body = Answer, description = "What could be taken is on disk."),
+        CallerErrors,
+        PermissionErrors,
+        BodyErrors,
+        (status = 400, body = ErrorResponse, description = "No record could be taken, or the body broke off."),
+        (status = 408, body = ErrorResponse, description = "No more of the body came."),
+        (status = 507, body = ErrorResponse, description = "The storage is full; nothing was written."),
+    )
+)]
 pub(super) async fn post(
     State(app): State<Arc<App>>,
     Organization(org): Organization,

@@ -9,6 +9,7 @@
     reason = "a helper's failure fails its test, tests compare with the real clock of another process, and what did not run is said"
 )]
 
+mod api_document;
 mod audit;
 mod cli;
 mod crash;
@@ -39,4 +40,5 @@ mod sql_values;
 mod sql_workers;
 mod support;
 mod tidy;
+mod unauthorized;
 mod write_prompt_logs;
