@@ -141,7 +141,12 @@ fn the_operator_is_told_why_a_user_may_or_may_not() {
         lines.starts_with("allowed: a temporary grant allows Conversation:*\n"),
         "{lines}"
     );
+}
 
+#[test]
+fn what_cannot_be_explained_is_refused_by_name() {
+    let data = Data::new();
+    data.org(ORG);
     let refused = |args: [&str; 3], code, words: &[&str]| {
         check(
             &data,

@@ -93,7 +93,7 @@ async fn temporary_grants_make_no_role_greater() {
         client.post("organization/api_key/", key).await.detail(403);
         let grants = json!([{"permission_name": "Admin:GetSqlQueries", "conditions": {}}]);
         let role = json!({
-            "role_name": "More", "description": "", "frontend_view": "admin", "permission_grants": grants,
+            "role_name": "More", "description": "More.", "frontend_view": "admin", "permission_grants": grants,
         });
         client.post("role/", role).await.detail(403);
     }
