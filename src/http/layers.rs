@@ -98,7 +98,7 @@ pub(super) async fn request(
     let route = route.as_deref().unwrap_or("-");
     let (status, took) = (response.status().as_u16(), started.elapsed());
     app.metrics.answered(route, method.as_str(), status, took);
-    trace.record("http.response.status_code", status);
+    trace.record("http.response.status_code", i64::from(status));
     if status >= 500 {
         trace.record("otel.status_code", "ERROR");
     }
