@@ -15,7 +15,7 @@ use rules::{Error, Result};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Row, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection as _, Row, Sqlite, SqlitePool, Transaction};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -110,6 +110,11 @@ impl Directory {
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(BUSY_TIMEOUT)
+            // Of a transaction that found the disk full SQLite itself has rolled back, and the pool's own attempt fails:
+            // such a connection counts as inside a transaction for ever and could never begin another one.
+            .before_acquire(|connection, _| {
+                Box::pin(async move { Ok(!connection.is_in_transaction()) })
+            })
             .connect_with(options)
             .await
             .map_err(|error| opening(file, error))?;
