@@ -194,8 +194,8 @@ async fn the_session_alone_has_nothing_to_write_to_and_nothing_to_read_but_its_t
     let listed = DataFrame::new(state, listed).collect().await.unwrap();
     assert_eq!(
         listed[0].num_rows(),
-        2,
-        "the one table of the one organization, and its history"
+        3,
+        "the one table of the one organization, its history and its audit log"
     );
 }
 

@@ -216,8 +216,8 @@ async fn callers_of_two_organizations_who_share_the_workers_see_each_their_own()
         async move { (*org, rows.await) }
     });
     for (org, rows) in futures::future::join_all(asked).await {
-        // The history among them.
-        let tables = if org == ORG { 3 } else { 4 };
+        // The history and the audit log among them.
+        let tables = if org == ORG { 4 } else { 5 };
         assert_eq!(rows, json!([[org, org, tables]]));
     }
 }

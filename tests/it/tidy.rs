@@ -260,7 +260,9 @@ fn every_permission_the_code_asks_for_is_in_the_list() {
     };
     let mut asked = Vec::new();
     for (file, text) in sources("src") {
-        if file.to_string_lossy().contains("tests") {
+        // Acts of the audit log have names of the same form, which nothing asks for.
+        let name = file.to_string_lossy();
+        if name.contains("tests") || name.ends_with("audit/action.rs") {
             continue;
         }
         // What stands between quotes, in code; a string over several lines is none of these.

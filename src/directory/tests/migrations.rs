@@ -4,7 +4,7 @@ use super::super::schema::{STEPS, apply};
 use super::*;
 
 /// Rows as a program with this many steps wrote them.
-const ROWS: [&str; 5] = [
+const ROWS: [&str; 6] = [
     "INSERT INTO clusters VALUES ('default');
      INSERT INTO organizations (org_id, name, cluster, created_at)
          VALUES ('airline', 'Airline', 'default', 1795521600123);
@@ -25,6 +25,9 @@ const ROWS: [&str; 5] = [
      INSERT INTO url_keys VALUES ('u1', x'03', 1795521600123);",
     "INSERT INTO maintenance VALUES (1, 1795521600123);
      UPDATE users SET preferences = '{\"a\": 1}';",
+    "INSERT INTO audit_log (org_id, seq, at, entry_id, event, actor, action, previous_hash, hash)
+         VALUES ('airline', 1, 1795521600123, 'e1', 'opened', 'operator', 'Admin:GetPromptLogs', '', 'h1');
+     INSERT INTO audit_heads VALUES ('airline', 1, 'h1');",
 ];
 
 /// A database as it was left by the program that knew the first so many steps.
@@ -79,6 +82,8 @@ async fn a_database_of_every_earlier_version_is_brought_up_to_date_with_all_that
         );
         let maintenance = directory.maintenance().await.unwrap();
         assert_eq!(maintenance, (steps >= 5).then(now));
+        let head = directory.audit_head(Some(&airline)).await.unwrap();
+        assert_eq!(head.seq, i64::from(steps >= 6));
 
         // It is written like a new one, and opening it again changes nothing.
         let bo = new_user("airline", "bo", None);
