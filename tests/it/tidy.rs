@@ -253,6 +253,7 @@ fn every_permission_the_code_asks_for_is_in_the_list() {
     let is_permission = |text: &str| {
         let is_word = |word: &str| {
             word.starts_with(|letter: char| letter.is_ascii_uppercase())
+                && word.contains(|letter: char| letter.is_ascii_lowercase())
                 && word.chars().all(|letter| letter.is_ascii_alphanumeric())
         };
         text.split_once(':')
