@@ -30,7 +30,7 @@ pub struct PoolSettings {
     pub file_workers: usize,
     /// Queries of one organization that may wait for a worker to answer them.
     pub waiting: usize,
-    /// Address space of one worker, in bytes.
+    /// What one worker may map beside its stacks, in bytes.
     pub memory_bytes: u64,
     /// The longest a query may take.
     pub seconds: u64,

@@ -38,7 +38,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 /// The hidden `query-worker` command's settings.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Settings {
-    /// Address space of the process, in bytes
+    /// Memory that the process may map beside its stacks, in bytes
     #[arg(long)]
     pub memory_bytes: u64,
     /// Seconds that one query may take

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::Stream;
 use futures::stream::BoxStream;
+use prometheus_client::metrics::counter::Counter;
 use rules::{Error, OrgId, Result};
 use serde_json::Value;
 
@@ -119,16 +120,8 @@ fn end(answer: &Result<Response>) -> End {
     }
 }
 
-/// How much of a body its client took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Taken {
-    /// Handed to the connection.
-    pub(super) bytes: u64,
-    pub(super) outcome: Outcome,
-}
-
-/// Says what was taken of a body in the act's own terms, such as logs.
-type Sum = Box<dyn FnOnce(Taken) -> Told + Send>;
+/// Says in the act's own terms, such as logs, what the bytes are that were handed to the connection.
+type Sum = Box<dyn FnOnce(u64) -> Told + Send>;
 
 /// A body whose end, whatever it is, completes the act.
 struct Watched {
@@ -136,23 +129,27 @@ struct Watched {
     /// Where it is known: the connection may not ask then whether more comes.
     length: Option<u64>,
     bytes: u64,
+    /// The same of all answers, for the metrics.
+    sent: Counter,
     status: u16,
     act: Option<(Act, Sum)>,
 }
 
-/// The answer with a streamed body, of this length where it is known.
+/// The answer with a streamed body, of this length where it is known. Its bytes count as `sent`.
 pub(super) fn stream(
     head: impl IntoResponse,
     frames: BoxStream<'static, Result<Bytes>>,
     length: Option<u64>,
+    sent: Counter,
     act: Act,
-    sum: impl FnOnce(Taken) -> Told + Send + 'static,
+    sum: impl FnOnce(u64) -> Told + Send + 'static,
 ) -> Response {
     let mut response = head.into_response();
     *response.body_mut() = Body::from_stream(Watched {
         frames,
         length,
         bytes: 0,
+        sent,
         status: response.status().as_u16(),
         act: Some((act, Box::new(sum))),
     });
@@ -164,8 +161,7 @@ impl Watched {
         let Some((act, sum)) = self.act.take() else {
             return;
         };
-        let bytes = self.bytes;
-        let told = sum(Taken { bytes, outcome });
+        let told = sum(self.bytes);
         let reason = match outcome {
             Outcome::Interrupted => Some("the client left before the end"),
             Outcome::Failed => Some("the answer broke off; the server's log says why"),
@@ -176,7 +172,7 @@ impl Watched {
             status: Some(self.status),
             reason: reason.map(str::to_owned),
             rows: told.rows,
-            bytes: Some(bytes),
+            bytes: Some(self.bytes),
             detail: told.detail,
         });
     }
@@ -191,7 +187,10 @@ impl Stream for Watched {
     ) -> Poll<Option<Result<Bytes>>> {
         let next = self.frames.as_mut().poll_next(context);
         match &next {
-            Poll::Ready(Some(Ok(frame))) => self.bytes += frame.len() as u64,
+            Poll::Ready(Some(Ok(frame))) => {
+                self.bytes += frame.len() as u64;
+                self.sent.inc_by(frame.len() as u64);
+            }
             Poll::Ready(Some(Err(_))) => self.complete(Outcome::Failed),
             Poll::Ready(None) => self.complete(Outcome::Succeeded),
             Poll::Pending => {}

@@ -10,7 +10,7 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rules::{Caller, Error, OrgId, Result};
 use serde_json::json;
@@ -201,18 +201,15 @@ fn deliver(
     let comment = comment(&selection, &parameters.prefix);
     let idle = Duration::from_secs(app.config.limits.download_idle_seconds);
     let ledger = Arc::new(Ledger::default());
-    let frames = archive::stream(selection, comment, idle, access, Arc::clone(&ledger));
+    let frames = archive::stream(selection, comment, idle, access, Arc::clone(&ledger)).boxed();
     let sent = app.metrics.download("prompt_logs");
-    let frames = frames.inspect_ok(move |frame| {
-        sent.inc_by(frame.len() as u64);
-    });
-    audited::stream(headers, frames.boxed(), None, act, move |taken| {
+    audited::stream(headers, frames, None, sent, act, move |bytes| {
         let Delivery {
             delivered,
             begun,
             denied,
             failed,
-        } = ledger.delivery(taken.bytes);
+        } = ledger.delivery(bytes);
         Told {
             rows: Some(delivered.len() as u64),
             bytes: None,

@@ -13,7 +13,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, TryStreamExt};
 use rules::{Caller, Error, OrgId, Result};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -324,17 +323,9 @@ async fn send(
         }
     };
     let sent = app.metrics.download("sql_result");
-    let frames = frames.inspect_ok(move |bytes| {
-        sent.inc_by(bytes.len() as u64);
-    });
     let told = |_| Told::default();
-    Ok(audited::stream(
-        (status, answer),
-        frames.boxed(),
-        length,
-        act,
-        told,
-    ))
+    let head = (status, answer);
+    Ok(audited::stream(head, frames, length, sent, act, told))
 }
 
 fn disposition(file: &ResultFile) -> String {

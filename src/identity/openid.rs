@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::jwks::KeySet;
-use super::tokens::{CLOCK_SKEW, Claims, TOKEN_BYTES_MAX, expired, instant, not_valid};
+use super::tokens::{CLOCK_SKEW, Claims, TOKEN_BYTES_MAX, Times, instant, not_valid};
 use crate::clock::Clock;
 use crate::config::OpenId;
 use crate::directory::Directory;
@@ -104,13 +104,18 @@ impl Provider {
             jsonwebtoken::decode(token, &key.key, &self.validation(key.algorithm))
                 .map_err(|error| not_valid().because(error))?
                 .claims;
-        let (issued_at, expires_at) = check_times(&claims, clock.now().timestamp())?;
+        let times = Times {
+            iat: seconds(&claims, "iat")?.ok_or_else(not_valid)?,
+            nbf: seconds(&claims, "nbf")?,
+            exp: seconds(&claims, "exp")?.ok_or_else(not_valid)?,
+        };
+        times.check(clock.now(), CLOCK_SKEW)?;
         Ok(Claims {
             org: self.org.clone(),
             user: self.user(&claims, directory).await?,
             api_key_id: None,
-            issued_at: instant(issued_at).ok_or_else(not_valid)?,
-            expires_at: instant(expires_at).ok_or_else(not_valid)?,
+            issued_at: instant(times.iat).ok_or_else(not_valid)?,
+            expires_at: instant(times.exp).ok_or_else(not_valid)?,
         })
     }
 
@@ -142,21 +147,6 @@ impl Provider {
         let user = directory.user_with_email(&self.org, named).await?;
         user.ok_or_else(not_valid)
     }
-}
-
-/// When the token was issued and when it expires, in Unix seconds, if it is of now.
-fn check_times(claims: &Map<String, Value>, now: i64) -> Result<(i64, i64)> {
-    let skew = CLOCK_SKEW.num_seconds();
-    let issued_at = seconds(claims, "iat")?.ok_or_else(not_valid)?;
-    let expires_at = seconds(claims, "exp")?.ok_or_else(not_valid)?;
-    let begins = seconds(claims, "nbf")?.map_or(issued_at, |nbf| nbf.max(issued_at));
-    if now >= expires_at.saturating_add(skew) {
-        return Err(expired());
-    }
-    if begins > now + skew {
-        return Err(not_valid());
-    }
-    Ok((issued_at, expires_at))
 }
 
 /// A NumericDate, which may have a fraction (RFC 7519, section 2); none when it is absent.

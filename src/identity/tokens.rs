@@ -188,7 +188,8 @@ impl Tokens {
         let payload = jsonwebtoken::decode::<Payload>(token, &key, &self.validation())
             .map_err(|error| not_valid().because(error))?
             .claims;
-        self.check_times(&payload)?;
+        let Payload { iat, nbf, exp, .. } = payload;
+        Times { iat, nbf, exp }.check(self.clock.now(), TimeDelta::zero())?;
         Ok(Claims {
             org: payload.org,
             user: payload.sub,
@@ -206,18 +207,6 @@ impl Tokens {
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
         validation.validate_exp = false;
         validation
-    }
-
-    fn check_times(&self, payload: &Payload) -> Result<()> {
-        let now = self.clock.now().timestamp();
-        if now >= payload.exp {
-            return Err(expired());
-        }
-        let begins = payload.nbf.map_or(payload.iat, |nbf| nbf.max(payload.iat));
-        if begins > now + CLOCK_SKEW.num_seconds() {
-            return Err(not_valid());
-        }
-        Ok(())
     }
 
     async fn verifying_key(&self, kid: &str) -> Result<Option<DecodingKey>> {
@@ -316,8 +305,31 @@ pub(super) fn not_valid() -> Error {
     Error::unauthenticated("the token is not valid; sign in again")
 }
 
-pub(super) fn expired() -> Error {
-    Error::unauthenticated("the token is expired; sign in again")
+/// When a token was issued, from when and until when it counts, in Unix seconds.
+pub(super) struct Times {
+    pub(super) iat: i64,
+    pub(super) nbf: Option<i64>,
+    pub(super) exp: i64,
+}
+
+impl Times {
+    /// Checks that the token is of now; behind its end it counts for `grace`.
+    ///
+    /// # Errors
+    /// `Unauthenticated`.
+    pub(super) fn check(&self, now: DateTime<Utc>, grace: TimeDelta) -> Result<()> {
+        let now = now.timestamp();
+        if now >= self.exp.saturating_add(grace.num_seconds()) {
+            return Err(Error::unauthenticated(
+                "the token is expired; sign in again",
+            ));
+        }
+        let begins = self.nbf.map_or(self.iat, |nbf| nbf.max(self.iat));
+        if begins > now + CLOCK_SKEW.num_seconds() {
+            return Err(not_valid());
+        }
+        Ok(())
+    }
 }
 
 pub(super) fn instant(seconds: i64) -> Option<DateTime<Utc>> {

@@ -6,13 +6,14 @@ use std::io::{Cursor, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{FutureExt, TryStreamExt};
 use rules::{Caller, Error, Grant, Kind, OrgId, Result, Role, RoleName, UserId};
 use tempfile::TempDir;
 
 use super::access::{Access, LookUp};
-use super::{KeyIndex, Record, archive, ingest, select};
+use super::{KeyIndex, Record, Selection, archive, ingest, select};
 use crate::lake::Lake;
 use crate::lake::faults::{Fault, Faulty};
 
@@ -105,14 +106,16 @@ async fn download(lake: &Lake) -> Outcome {
         }
     };
     let access = Access::new(caller.clone(), same(&caller));
-    let frames: Result<Vec<_>> =
-        archive::stream(selection, String::new(), IDLE, access, Arc::default())
-            .try_collect()
-            .await;
-    match frames {
+    match stream(selection, access).await {
         Ok(frames) => check(&frames.concat()),
         Err(_) => Outcome::Broken,
     }
+}
+
+/// The archive's frames.
+async fn stream(selection: Selection, access: Access) -> Result<Vec<Bytes>> {
+    let stream = archive::stream(selection, String::new(), IDLE, access, Arc::default());
+    stream.try_collect().await
 }
 
 /// Every log is there, right or as an error, and nothing else.
@@ -212,14 +215,7 @@ async fn a_read_that_stalls_is_given_up() {
     assert!(store.reads() > before);
     store.arm(Fault::Stall, 1..2);
     let access = Access::new(caller.clone(), same(&caller));
-    let stream = archive::stream(
-        selection.unwrap(),
-        String::new(),
-        IDLE,
-        access,
-        Arc::default(),
-    );
-    let frames: Vec<_> = stream.try_collect().await.unwrap();
+    let frames = stream(selection.unwrap(), access).await.unwrap();
     let errors = LOGS / 3;
     assert_eq!(check(&frames.concat()), Outcome::Whole { errors });
 }
@@ -230,14 +226,7 @@ async fn errors_with(look_up: LookUp) -> Vec<String> {
     let caller = caller("*");
     let selection = select::select(&lake, &org(), &caller, query(), now()).await;
     let access = Access::new(caller, look_up);
-    let stream = archive::stream(
-        selection.unwrap(),
-        String::new(),
-        IDLE,
-        access,
-        Arc::default(),
-    );
-    let frames: Vec<_> = stream.try_collect().await.unwrap();
+    let frames = stream(selection.unwrap(), access).await.unwrap();
     let found = entries(&frames.concat()).into_iter();
     let errors = found.filter(|(name, _)| name.ends_with("-error"));
     errors.map(|(_, text)| text).collect()

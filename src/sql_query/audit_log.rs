@@ -2,7 +2,8 @@
 
 use rules::{Error, Result};
 
-use super::history::{PAGE_BYTES, Reader};
+use super::history::{Reader, page};
+use crate::directory::AuditRow;
 use crate::engine::Rows;
 
 /// A row may hold a long query or the keys of a whole archive.
@@ -28,21 +29,11 @@ impl Reader {
             .directory
             .audit_rows(Some(&self.org_id), after.unwrap_or(0), PAGE_ROWS)
             .await?;
-        let mut json = String::new();
-        let mut last = None;
-        for row in &rows {
-            let line = serde_json::to_string(row).map_err(|error| {
+        let line = |row: &AuditRow| {
+            serde_json::to_string(row).map_err(|error| {
                 Error::internal("a row of the audit log is no JSON").because(error)
-            })?;
-            json.push_str(&line);
-            json.push('\n');
-            last = Some(row.seq);
-            if json.len() > PAGE_BYTES {
-                break;
-            }
-        }
-        let is_last = rows.len() < PAGE_ROWS as usize && last == rows.last().map(|row| row.seq);
-        let next = last.filter(|_| !is_last).map(|seq| seq.to_string());
-        Ok(Rows { json, next })
+            })
+        };
+        page(&rows, PAGE_ROWS, line, |last| last.seq.to_string())
     }
 }

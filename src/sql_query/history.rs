@@ -11,9 +11,10 @@ use crate::directory::{Directory, QueryStatus, SqlQuery, object_id};
 use crate::engine::{Attendant, Cost, Ran, Rows, ServerTable};
 use crate::guard::Audit;
 
-/// Rows of the history that go to a worker at once, and about how many bytes of them.
+/// Rows of the history that go to a worker at once.
 const PAGE_ROWS: u32 = 500;
-pub(super) const PAGE_BYTES: usize = 2 * 1024 * 1024;
+/// About how many bytes of rows go to a worker at once.
+const PAGE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Queries stored in one transaction.
 const GROUP_MAX: usize = 1000;
@@ -214,23 +215,35 @@ impl Reader {
             .directory
             .sql_queries(&self.org_id, user, after, PAGE_ROWS)
             .await?;
-        let whole = queries.len() < PAGE_ROWS as usize;
-        let mut json = String::new();
-        let mut last = None;
-        for query in &queries {
-            json.push_str(&row(query).to_string());
-            json.push('\n');
-            last = Some(query);
-            if json.len() > PAGE_BYTES {
-                break;
-            }
-        }
-        let cut = last.map(|last| &last.query_id) != queries.last().map(|query| &query.query_id);
-        let next = last
-            .filter(|_| cut || !whole)
-            .map(|last| format!("{}/{}", last.created_at.timestamp_millis(), last.query_id));
-        Ok(Rows { json, next })
+        let line = |query: &SqlQuery| Ok(row(query).to_string());
+        page(&queries, PAGE_ROWS, line, |last| {
+            format!("{}/{}", last.created_at.timestamp_millis(), last.query_id)
+        })
     }
+}
+
+/// Some of the rows found, as lines of about [`PAGE_BYTES`], and the place behind which there are more. Fewer rows than
+/// `asked` for are all there are.
+pub(super) fn page<T>(
+    found: &[T],
+    asked: u32,
+    line: impl Fn(&T) -> Result<String>,
+    place: impl Fn(&T) -> String,
+) -> Result<Rows> {
+    let mut json = String::new();
+    let mut taken = 0;
+    for row in found {
+        json.push_str(&line(row)?);
+        json.push('\n');
+        taken += 1;
+        if json.len() > PAGE_BYTES {
+            break;
+        }
+    }
+    let is_last = taken == found.len() && found.len() < asked as usize;
+    let last = found[..taken].last().filter(|_| !is_last);
+    let next = last.map(place);
+    Ok(Rows { json, next })
 }
 
 #[async_trait::async_trait]

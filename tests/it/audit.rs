@@ -10,8 +10,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    ADMINISTRATOR, AMIGO_ADMINISTRATOR, Answer, Data, SUPER_ADMINISTRATOR, Server, USER, log,
-    wait_for,
+    ADMINISTRATOR, AMIGO_ADMINISTRATOR, Answer, Client, Data, SUPER_ADMINISTRATOR, Server, USER,
+    log, wait_for,
 };
 
 const ORG: &str = "acme";
@@ -105,39 +105,12 @@ impl Act {
     }
 }
 
-/// One user's calls.
-struct Client<'s> {
-    server: &'s Server,
-    token: String,
-}
-
-impl<'s> Client<'s> {
-    fn new(server: &'s Server, user: &str) -> Self {
-        let token = server.token(ORG, user);
-        Self { server, token }
-    }
-
-    async fn send(&self, method: Method, path: &str, body: Value) -> Answer {
-        let path = format!("/v1/{ORG}/{path}");
-        let request = self.server.request(method, &path).bearer_auth(&self.token);
-        Answer::of(request.json(&body)).await
-    }
-
-    async fn post(&self, path: &str, body: Value) -> Answer {
-        self.send(Method::POST, path, body).await
-    }
-
-    async fn delete(&self, path: &str) -> Answer {
-        self.send(Method::DELETE, path, json!({})).await
-    }
-}
-
 #[tokio::test]
 async fn what_changes_users_is_recorded() {
     let server = Server::start(|data| data.org(ORG));
     let data = server.data.clone();
-    let root = Client::new(&server, SUPER_ADMINISTRATOR);
-    let user = Client::new(&server, USER);
+    let root = Client::new(&server, ORG, SUPER_ADMINISTRATOR);
+    let user = Client::new(&server, ORG, USER);
 
     let invitation = json!({
         "first_name": "Mia", "last_name": "Li", "email": "mia@acme.invalid", "role_name": "DefaultUserRole",
@@ -176,7 +149,7 @@ async fn what_changes_users_is_recorded() {
 async fn what_changes_keys_and_who_signs_in_is_recorded() {
     let server = Server::start(|data| data.org(ORG));
     let data = server.data.clone();
-    let root = Client::new(&server, SUPER_ADMINISTRATOR);
+    let root = Client::new(&server, ORG, SUPER_ADMINISTRATOR);
 
     let body = json!({"name": "nightly", "duration": "P30D", "role_name": "DefaultUserRole"});
     let key = root.post("organization/api_key/", body).await.json();
@@ -231,7 +204,7 @@ async fn what_changes_keys_and_who_signs_in_is_recorded() {
 async fn what_changes_roles_and_grants_is_recorded() {
     let server = Server::start(|data| data.org(ORG));
     let data = server.data.clone();
-    let root = Client::new(&server, SUPER_ADMINISTRATOR);
+    let root = Client::new(&server, ORG, SUPER_ADMINISTRATOR);
     let grants =
         json!([{"action": "Allow", "permission_name": "Admin:GetPromptLogs", "conditions": {}}]);
     let role = json!({
@@ -258,7 +231,7 @@ async fn what_changes_roles_and_grants_is_recorded() {
         .ended("succeeded", 200);
     assert_eq!(Act::detail(&modified.second), changed);
 
-    let administrator = Client::new(&server, ADMINISTRATOR);
+    let administrator = Client::new(&server, ORG, ADMINISTRATOR);
     let to_user = json!({ "user_id": USER });
     let path = "role/DefaultSuperAdministratorRole/assign";
     administrator.post(path, to_user.clone()).await.detail(403);
@@ -332,7 +305,7 @@ async fn queries_and_their_results_are_recorded_with_rows_and_bytes() {
     schema.ended("succeeded", 200);
     assert_eq!(schema.first["actor_id"], AMIGO_ADMINISTRATOR);
 
-    let client = Client::new(&server, AMIGO_ADMINISTRATOR);
+    let client = Client::new(&server, ORG, AMIGO_ADMINISTRATOR);
     let submission = json!({"sql_query": sql, "async_query": true, "result_format": "csv"});
     let handle = client.post("admin/sql_query", submission).await.json();
     let id = handle["query_id"].as_str().unwrap();
@@ -351,7 +324,7 @@ async fn queries_and_their_results_are_recorded_with_rows_and_bytes() {
 
     let path = format!("admin/sql_query/{id}");
     assert_eq!(client.delete(&path).await.status, 200);
-    let stranger = Client::new(&server, USER);
+    let stranger = Client::new(&server, ORG, USER);
     stranger.delete(&path).await.detail(403);
     let cancelled = acts(&data, ORG, "Admin:CancelSqlQuery");
     assert_eq!(cancelled.len(), 2);
@@ -370,19 +343,7 @@ fn analyst(data: &Data) {
     let mut grants = administrator.unwrap()["permission_grants"].clone();
     let more = json!({"permission_name": "Vault:Read"});
     grants.as_array_mut().unwrap().push(more);
-    let file = data.write("grants.json", grants.to_string());
-    let file = file.to_str().unwrap();
-    let text = "Queries.";
-    data.ok([
-        "role",
-        "create",
-        ORG,
-        "Analyst",
-        "--description",
-        text,
-        "--grants",
-        file,
-    ]);
+    data.role(ORG, "Analyst", &grants);
     data.user(ORG, "ann", "Analyst");
 }
 

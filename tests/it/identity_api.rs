@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    ADMINISTRATOR, AMIGO_ADMINISTRATOR, Answer, Data, SUPER_ADMINISTRATOR, Server, USER,
+    ADMINISTRATOR, AMIGO_ADMINISTRATOR, Answer, Client, Data, SUPER_ADMINISTRATOR, Server, USER,
 };
 
 mod grants;
@@ -15,40 +15,6 @@ const ORG: &str = "acme";
 fn acme(data: &Data) {
     data.org(ORG);
     data.org("globex");
-}
-
-/// One user's calls.
-struct Client<'s> {
-    server: &'s Server,
-    token: String,
-}
-
-impl<'s> Client<'s> {
-    fn new(server: &'s Server, user: &str) -> Self {
-        let token = server.token(ORG, user);
-        Self { server, token }
-    }
-
-    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
-        let path = format!("/v1/{ORG}/{path}");
-        let mut request = self.server.request(method, &path).bearer_auth(&self.token);
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        Answer::of(request).await
-    }
-
-    async fn get(&self, path: &str) -> Answer {
-        self.send(Method::GET, path, None).await
-    }
-
-    async fn post(&self, path: &str, body: Value) -> Answer {
-        self.send(Method::POST, path, Some(body)).await
-    }
-
-    async fn delete(&self, path: &str) -> Answer {
-        self.send(Method::DELETE, path, None).await
-    }
 }
 
 /// What one field says in each element of a list.
@@ -81,9 +47,9 @@ async fn an_organization_tells_anybody_its_name_and_more_to_those_who_may_know()
     });
     let nobody = Answer::of(server.request(Method::GET, &path)).await;
     assert_eq!((nobody.status, nobody.json()), (200, public.clone()));
-    let user = Client::new(&server, USER).get("organization/").await;
+    let user = Client::new(&server, ORG, USER).get("organization/").await;
     assert_eq!((user.status, user.json()), (200, public));
-    let administrator = Client::new(&server, ADMINISTRATOR)
+    let administrator = Client::new(&server, ORG, ADMINISTRATOR)
         .get("organization/")
         .await
         .json();
@@ -102,7 +68,7 @@ async fn an_organization_tells_anybody_its_name_and_more_to_those_who_may_know()
 #[tokio::test]
 async fn an_api_key_is_made_listed_used_and_deleted() {
     let server = Server::start(acme);
-    let client = Client::new(&server, AMIGO_ADMINISTRATOR);
+    let client = Client::new(&server, ORG, AMIGO_ADMINISTRATOR);
     let body = json!({"name": "nightly", "duration": "P30D"});
     let made = client.post("organization/api_key/", body).await;
     assert_eq!(made.status, 201, "{}", made.text());
@@ -145,7 +111,10 @@ async fn an_api_key_is_made_listed_used_and_deleted() {
     let path = format!("/v1/{ORG}/user/");
     assert_eq!(server.get(token, &path).await.status, 200);
     let one = format!("organization/api_key/{}/", key.0);
-    Client::new(&server, USER).delete(&one).await.detail(403);
+    Client::new(&server, ORG, USER)
+        .delete(&one)
+        .await
+        .detail(403);
     let deleted = client.delete(&one).await;
     assert_eq!(
         (deleted.status, deleted.json()),
@@ -160,7 +129,7 @@ async fn a_key_is_made_only_by_who_outranks_its_role_and_twenty_at_most() {
     let server = Server::start(acme);
     let post = async |user: &str, role: &str| {
         let body = json!({"name": null, "duration": "PT24H", "role_name": role});
-        Client::new(&server, user)
+        Client::new(&server, ORG, user)
             .post("organization/api_key/", body)
             .await
     };
@@ -186,7 +155,7 @@ async fn a_key_is_made_only_by_who_outranks_its_role_and_twenty_at_most() {
         .detail(400);
     assert!(detail.contains("20 API keys"), "{detail}");
     // A user sees no key; nobody those of another organization.
-    let seen = Client::new(&server, USER)
+    let seen = Client::new(&server, ORG, USER)
         .get("organization/api_key/")
         .await;
     assert_eq!(seen.json(), json!({"api_keys": []}));
@@ -204,6 +173,7 @@ async fn what_is_wrong_with_a_request_is_told_before_who_sent_it_is_asked() {
     let server = Server::start(acme);
     let nobody = Client {
         server: &server,
+        org: ORG,
         token: "a.b.c".to_owned(),
     };
     for (path, body, places) in [
@@ -261,6 +231,7 @@ async fn so_is_what_is_wrong_with_a_parameter() {
     let server = Server::start(acme);
     let nobody = Client {
         server: &server,
+        org: ORG,
         token: "a.b.c".to_owned(),
     };
     for (path, places) in [
@@ -288,7 +259,7 @@ async fn so_is_what_is_wrong_with_a_parameter() {
 #[tokio::test]
 async fn the_value_of_a_sensitive_variable_is_not_kept() {
     let server = Server::start(acme);
-    let client = Client::new(&server, ADMINISTRATOR);
+    let client = Client::new(&server, ORG, ADMINISTRATOR);
     let body = invitation("mia@example.com", "DefaultUserRole");
     assert_eq!(client.post("user/", body).await.status, 201);
     for file in server
@@ -316,7 +287,7 @@ fn invitation(email: &str, role: &str) -> Value {
 #[tokio::test]
 async fn a_user_is_invited_found_and_deleted() {
     let server = Server::start(acme);
-    let client = Client::new(&server, ADMINISTRATOR);
+    let client = Client::new(&server, ORG, ADMINISTRATOR);
     let made = client
         .post("user/", invitation("mia@example.com", "DefaultUserRole"))
         .await;
@@ -367,7 +338,10 @@ async fn a_user_is_invited_found_and_deleted() {
         [id.as_str()],
         "users see themselves"
     );
-    Client::new(&server, USER).delete(&path).await.detail(403);
+    Client::new(&server, ORG, USER)
+        .delete(&path)
+        .await
+        .detail(403);
     let deleted = client.delete(&path).await;
     assert_eq!((deleted.status, deleted.body.len()), (204, 0));
     client.delete(&path).await.detail(404);
@@ -397,7 +371,7 @@ async fn users_come_in_pages_and_in_the_order_that_was_asked_for() {
             .concat());
         }
     });
-    let client = Client::new(&server, ADMINISTRATOR);
+    let client = Client::new(&server, ORG, ADMINISTRATOR);
     let filter = "user_id=u1&user_id=u2&user_id=u3";
     let ids = async |query: &str| {
         column(
@@ -435,7 +409,7 @@ async fn users_come_in_pages_and_in_the_order_that_was_asked_for() {
 #[tokio::test]
 async fn every_endpoint_has_its_limit() {
     let server = Server::start_with(&[("LIMITS__RATE_LIMITS", "true")], acme);
-    let client = Client::new(&server, ADMINISTRATOR);
+    let client = Client::new(&server, ORG, ADMINISTRATOR);
     let id = "0".repeat(24);
     for (method, path, limit) in [
         (Method::GET, "organization/api_key/".to_owned(), 10),

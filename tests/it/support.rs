@@ -104,6 +104,15 @@ impl Data {
         self.ok(["user", "create", org, user, "--role", role]);
     }
 
+    /// Makes a role with these grants.
+    #[track_caller]
+    pub(crate) fn role(&self, org: &str, name: &str, grants: &Value) {
+        let file = self.write("grants.json", grants.to_string());
+        let made = ["role", "create", org, name, "--description", "Of a test."];
+        let args = made.map(OsStr::new).into_iter();
+        self.ok(args.chain(["--grants".as_ref(), file.as_os_str()]));
+    }
+
     /// A token from the operator's own authority.
     #[track_caller]
     pub(crate) fn token(&self, org: &str, user: &str) -> String {
@@ -552,6 +561,41 @@ pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         }
         assert!(Instant::now() < deadline, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// One user's calls to an organization.
+pub(crate) struct Client<'s> {
+    pub(crate) server: &'s Server,
+    pub(crate) org: &'static str,
+    pub(crate) token: String,
+}
+
+impl<'s> Client<'s> {
+    pub(crate) fn new(server: &'s Server, org: &'static str, user: &str) -> Self {
+        let token = server.token(org, user);
+        Self { server, org, token }
+    }
+
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let path = format!("/v1/{}/{path}", self.org);
+        let mut request = self.server.request(method, &path).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        Answer::of(request).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
     }
 }
 

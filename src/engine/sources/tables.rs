@@ -16,7 +16,8 @@ use super::{declared, lake_table, open};
 use crate::config::{DeclaredTable, TableFormat};
 use crate::lake::Lake;
 
-/// The server's tables (their names are taken even where they do not exist for the caller), the lake's, and those declared in the configuration; of one name the first.
+/// The server's tables, the lake's, and those declared in the configuration; of one name the first. The names of the
+/// server's are taken even where they do not exist for the caller.
 #[derive(Debug)]
 pub(in super::super) struct Tables {
     lake: Lake,

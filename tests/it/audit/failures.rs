@@ -1,11 +1,11 @@
 //! What cannot be recorded is not done.
 
-use reqwest::Method;
 use serde_json::json;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 
-use super::{Client, ORG, acts, rows};
+use super::{ORG, acts, rows};
+use crate::support::Client;
 use crate::support::{Data, SUPER_ADMINISTRATOR, Server, USER, log, stderr};
 
 /// Runs a statement on the directory, as somebody with the file can.
@@ -24,7 +24,7 @@ async fn without_the_audit_log_nothing_is_read_and_nothing_changes() {
         data.import_logs(ORG, &[log("c/1", "s", &["h"])]);
     });
     let data = &server.data;
-    let root = Client::new(&server, SUPER_ADMINISTRATOR);
+    let root = Client::new(&server, ORG, SUPER_ADMINISTRATOR);
     let key = data.api_key(ORG);
     let users = data.ok(["user", "list", ORG]);
     let before = rows(data, ORG).len();
@@ -52,9 +52,7 @@ async fn without_the_audit_log_nothing_is_read_and_nothing_changes() {
     root.post("user/", invitation).await.detail(503);
     root.delete(&format!("user/{USER}")).await.detail(503);
     let path = format!("organization/api_key/{}/", key.0);
-    root.send(Method::DELETE, &path, json!({}))
-        .await
-        .detail(503);
+    root.delete(&path).await.detail(503);
     for command in [
         &["user", "delete", ORG, USER][..],
         &["user", "create", ORG, "tom", "--role", "DefaultUserRole"],

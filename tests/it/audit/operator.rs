@@ -22,19 +22,7 @@ fn run_all(data: &Data) -> (String, String, String) {
     data.ok(["api-key", "revoke", ORG, &key]);
     let grants =
         json!([{"action": "Allow", "permission_name": "Admin:GetPromptLogs", "conditions": {}}]);
-    let file = data.write("grants.json", grants.to_string());
-    let file = file.to_str().unwrap();
-    let description = "Reads.";
-    data.ok([
-        "role",
-        "create",
-        ORG,
-        "Reader",
-        "--description",
-        description,
-        "--grants",
-        file,
-    ]);
+    data.role(ORG, "Reader", &grants);
     data.ok(["role", "assign", ORG, "Reader", USER]);
     let grant = data.ok([
         "grant",

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Client, ORG, acme, column};
+use super::{ORG, acme, column};
+use crate::support::Client;
 use crate::support::{ADMINISTRATOR, Server, USER};
 
 const PATH: &str = "role/temporary_permission_grant/";
@@ -20,8 +21,8 @@ fn grant(permission: &str, tags: &Value) -> Value {
 #[tokio::test]
 async fn a_temporary_grant_counts_at_once_and_shows_who_gave_it() {
     let server = Server::start(acme);
-    let client = Client::new(&server, ADMINISTRATOR);
-    let user = Client::new(&server, USER);
+    let client = Client::new(&server, ORG, ADMINISTRATOR);
+    let user = Client::new(&server, ORG, USER);
     let seen = async || column(&user.get("role/").await, "roles", "name").len();
     assert_eq!(seen().await, 0);
     let made = client
@@ -73,7 +74,7 @@ async fn temporary_grants_make_no_role_greater() {
     to(user, "*");
     to(administrator, "*");
     for user in [user, administrator] {
-        let client = Client::new(&server, user);
+        let client = Client::new(&server, ORG, user);
         // They may use everything, yet nothing that takes a greater role.
         assert_eq!(
             client.get("role/").await.json()["roles"]
@@ -102,7 +103,7 @@ async fn temporary_grants_make_no_role_greater() {
 #[tokio::test]
 async fn nobody_gives_what_their_role_does_not_have() {
     let server = Server::start(acme);
-    let administrator = Client::new(&server, ADMINISTRATOR);
+    let administrator = Client::new(&server, ORG, ADMINISTRATOR);
     administrator
         .post(PATH, grant("*", &json!({})))
         .await
@@ -114,7 +115,7 @@ async fn nobody_gives_what_their_role_does_not_have() {
     let mut everywhere = grant("Role:GetRole", &json!({}));
     everywhere["permission_grant"]["conditions"] = json!({});
     administrator.post(PATH, everywhere).await.detail(403);
-    Client::new(&server, USER)
+    Client::new(&server, ORG, USER)
         .post(PATH, grant("User:GetUserInfo", &json!({})))
         .await
         .detail(403);
@@ -132,7 +133,7 @@ async fn nobody_gives_what_their_role_does_not_have() {
 #[tokio::test]
 async fn grants_are_found_by_what_is_known_of_them() {
     let server = Server::start(acme);
-    let client = Client::new(&server, ADMINISTRATOR);
+    let client = Client::new(&server, ORG, ADMINISTRATOR);
     for (permission, tags) in [
         ("Role:GetRole", json!({"ticket": "1", "urgent": null})),
         ("Tool:GetTool", json!({"ticket": "2"})),
@@ -176,6 +177,6 @@ async fn grants_are_found_by_what_is_known_of_them() {
         found(&format!("creator={ADMINISTRATOR}&user_id={USER}")).await,
         "Tool Role Agen"
     );
-    let own = Client::new(&server, USER).get(LIST).await.json();
+    let own = Client::new(&server, ORG, USER).get(LIST).await.json();
     assert_eq!(own["temporary_permission_grants"], json!([]));
 }

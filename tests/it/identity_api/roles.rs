@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Client, ORG, acme, column};
+use super::{ORG, acme, column};
+use crate::support::Client;
 use crate::support::{ADMINISTRATOR, AMIGO_ADMINISTRATOR, SUPER_ADMINISTRATOR, Server, USER};
 
 /// A role whose users may list users and roles, as far as their grants reach.
@@ -19,7 +20,7 @@ fn role(name: &str, permissions: &[&str]) -> Value {
 #[tokio::test]
 async fn roles_are_listed_with_or_without_what_they_grant() {
     let server = Server::start(acme);
-    let client = Client::new(&server, ADMINISTRATOR);
+    let client = Client::new(&server, ORG, ADMINISTRATOR);
     let all = client.get("role/").await;
     let names = [
         "DefaultUserRole",
@@ -48,7 +49,7 @@ async fn roles_are_listed_with_or_without_what_they_grant() {
     );
     assert_eq!(
         column(
-            &Client::new(&server, USER).get("role/").await,
+            &Client::new(&server, ORG, USER).get("role/").await,
             "roles",
             "name"
         ),
@@ -59,7 +60,7 @@ async fn roles_are_listed_with_or_without_what_they_grant() {
 #[tokio::test]
 async fn nobody_makes_a_role_that_their_own_does_not_cover() {
     let server = Server::start(acme);
-    let client = Client::new(&server, ADMINISTRATOR);
+    let client = Client::new(&server, ORG, ADMINISTRATOR);
     let made = client
         .post("role/", role("Clerk", &["User:GetUserInfo"]))
         .await;
@@ -77,11 +78,11 @@ async fn nobody_makes_a_role_that_their_own_does_not_cover() {
     let mut everywhere = role("Wide", &["User:GetUserInfo"]);
     everywhere["permission_grants"][0]["conditions"] = json!({});
     client.post("role/", everywhere.clone()).await.detail(403);
-    Client::new(&server, USER)
+    Client::new(&server, ORG, USER)
         .post("role/", role("Own", &[]))
         .await
         .detail(403);
-    let chief = Client::new(&server, SUPER_ADMINISTRATOR)
+    let chief = Client::new(&server, ORG, SUPER_ADMINISTRATOR)
         .post("role/", everywhere)
         .await;
     assert_eq!(chief.status, 201, "{}", chief.text());
@@ -90,11 +91,11 @@ async fn nobody_makes_a_role_that_their_own_does_not_cover() {
 #[tokio::test]
 async fn an_assigned_role_counts_at_once_and_only_for_who_outranks_it() {
     let server = Server::start(acme);
-    let client = Client::new(&server, ADMINISTRATOR);
+    let client = Client::new(&server, ORG, ADMINISTRATOR);
     client
         .post("role/", role("Clerk", &["User:GetUserInfo"]))
         .await;
-    let user = Client::new(&server, USER);
+    let user = Client::new(&server, ORG, USER);
     let seen = async || column(&user.get("user/").await, "users", "user_id").len();
     assert_eq!(seen().await, 1);
     let body = json!({"user_id": USER});
@@ -105,7 +106,7 @@ async fn an_assigned_role_counts_at_once_and_only_for_who_outranks_it() {
         .post("role/DefaultAdministratorRole/assign", body.clone())
         .await
         .detail(403);
-    let super_administrator = Client::new(&server, SUPER_ADMINISTRATOR);
+    let super_administrator = Client::new(&server, ORG, SUPER_ADMINISTRATOR);
     super_administrator
         .post("role/Nobody/assign", body)
         .await
@@ -115,7 +116,7 @@ async fn an_assigned_role_counts_at_once_and_only_for_who_outranks_it() {
         .await
         .detail(404);
     // Nobody is taken down by whom they stand above.
-    let amigo = Client::new(&server, AMIGO_ADMINISTRATOR);
+    let amigo = Client::new(&server, ORG, AMIGO_ADMINISTRATOR);
     let down = json!({"user_id": SUPER_ADMINISTRATOR});
     amigo
         .post("role/DefaultUserRole/assign", down)
@@ -126,7 +127,7 @@ async fn an_assigned_role_counts_at_once_and_only_for_who_outranks_it() {
 #[tokio::test]
 async fn a_changed_role_takes_its_users_and_keys_along() {
     let server = Server::start(acme);
-    let client = Client::new(&server, SUPER_ADMINISTRATOR);
+    let client = Client::new(&server, ORG, SUPER_ADMINISTRATOR);
     let made = client
         .post("role/", role("Clerk", &["User:GetUserInfo"]))
         .await
@@ -162,7 +163,7 @@ async fn a_changed_role_takes_its_users_and_keys_along() {
         (&listed[0]["id"], &listed[0]["description"]),
         (&json!(id), &json!("Another."))
     );
-    let user = Client::new(&server, USER);
+    let user = Client::new(&server, ORG, USER);
     assert_eq!(column(&user.get("role/").await, "roles", "name").len(), 5);
     assert_eq!(
         column(&user.get("user/").await, "users", "user_id"),
@@ -181,7 +182,7 @@ async fn a_changed_role_takes_its_users_and_keys_along() {
 #[tokio::test]
 async fn a_role_is_changed_only_by_who_outranks_what_it_becomes_and_has_what_it_was() {
     let server = Server::start(acme);
-    let amigo = Client::new(&server, AMIGO_ADMINISTRATOR);
+    let amigo = Client::new(&server, ORG, AMIGO_ADMINISTRATOR);
     let wide = role("x", &["*"])["permission_grants"].clone();
     let narrow = role("x", &["User:GetUserInfo"])["permission_grants"].clone();
     let change = async |name: &str, grants: &Value| {
@@ -198,7 +199,7 @@ async fn a_role_is_changed_only_by_who_outranks_what_it_becomes_and_has_what_it_
         .detail(403);
     change("Nobody", &narrow).await.detail(404);
     assert_eq!(change("DefaultUserRole", &narrow).await.status, 200);
-    Client::new(&server, USER)
+    Client::new(&server, ORG, USER)
         .post("role/DefaultUserRole", json!({"description": "Mine."}))
         .await
         .detail(403);
