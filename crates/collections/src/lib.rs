@@ -1,0 +1,20 @@
+//! Collections of documents (MongoDB's) as tables.
+//!
+//! - [`Column`]: what a table's column holds and where in a document it lies. A value that is not of the column's kind
+//!   does not fit: the column is null there.
+//! - [`filter`]: the conditions of a query that a collection can be asked, with the same answer as SQL's.
+//! - [`Question`]: everything that may be asked of a collection. Both ends of the border between a query worker and the
+//!   server know it; the server alone adds whose documents they are ([`Tenant`]).
+//! - [`Command`]: a question in MongoDB's own words.
+//!
+//! Not here: connections, SQL.
+
+mod column;
+pub mod filter;
+mod question;
+mod table;
+
+pub use column::{Column, Kind, Path};
+pub use filter::Filter;
+pub use question::{Command, Find, Order, Question, Tenant};
+pub use table::Table;

@@ -1,0 +1,172 @@
+//! Everything that may be asked of a collection.
+
+use std::fmt;
+
+use bson::{Bson, Document, doc};
+use serde::{Deserialize, Serialize};
+
+use crate::column::{Kind, Path};
+use crate::filter::{Comparison, Constant, Filter, Test};
+
+/// A question to one collection. The answer are documents.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Question {
+    /// Its documents.
+    Find {
+        filter: Filter,
+        /// What of each is wanted; other fields may come with it.
+        fields: Vec<Path>,
+        order: Option<Order>,
+        limit: Option<u64>,
+    },
+    /// How many there are: one document with the number in `n`; none where there are none.
+    Count { filter: Filter },
+    /// The combinations of what lies at the paths: of each one document, with the values in `_id.k0`, `_id.k1` and so
+    /// on, and in `n` how often it occurs. Equal values of different types are different values.
+    Groups { filter: Filter, keys: Vec<Path> },
+}
+
+/// By the value at one path. What is not of one kind has MongoDB's own order, so the filter leaves one kind only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    pub path: Path,
+    pub descending: bool,
+}
+
+/// Whose documents of a collection that organizations share: those with this text at the path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenant {
+    pub path: Path,
+    pub org_id: String,
+}
+
+/// A question in MongoDB's words.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    Find(Box<Find>),
+    /// The stages of a pipeline.
+    Aggregate(Vec<Document>),
+}
+
+/// What MongoDB's `find` takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Find {
+    pub filter: Document,
+    /// Empty: whole documents.
+    pub projection: Document,
+    pub sort: Option<Document>,
+    pub limit: Option<i64>,
+}
+
+impl Question {
+    /// Of the tenant's documents, where the collection is shared.
+    pub fn command(&self, tenant: Option<&Tenant>) -> Command {
+        let whose = |filter: &Filter| match tenant {
+            Some(tenant) => tenant.filter() & filter.clone(),
+            None => filter.clone(),
+        };
+        match self {
+            Self::Find {
+                filter,
+                fields,
+                order,
+                limit,
+            } => Command::Find(Box::new(Find {
+                filter: whose(filter).document(),
+                projection: projection(fields),
+                sort: order.as_ref().map(Order::document),
+                limit: limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX)),
+            })),
+            Self::Count { filter } => {
+                let mut pipeline = matching(&whose(filter));
+                pipeline.push(doc! {"$count": "n"});
+                Command::Aggregate(pipeline)
+            }
+            Self::Groups { filter, keys } => {
+                let mut pipeline = matching(&whose(filter));
+                let keys = keys.iter().enumerate();
+                let id: Document = keys
+                    .map(|(index, path)| (format!("k{index}"), Bson::String(format!("${path}"))))
+                    .collect();
+                pipeline.push(doc! {"$group": {"_id": id, "n": {"$sum": 1_i64}}});
+                Command::Aggregate(pipeline)
+            }
+        }
+    }
+}
+
+impl Tenant {
+    fn filter(&self) -> Filter {
+        Filter::Value {
+            path: self.path.clone(),
+            kind: Kind::String,
+            test: Test::Is(Comparison::Eq, Constant::String(self.org_id.clone())),
+        }
+    }
+}
+
+impl Order {
+    fn document(&self) -> Document {
+        doc! {self.path.to_string(): if self.descending { -1 } else { 1 }}
+    }
+}
+
+fn matching(filter: &Filter) -> Vec<Document> {
+    match filter {
+        Filter::Everything => Vec::new(),
+        filter => vec![doc! {"$match": filter.document()}],
+    }
+}
+
+/// Includes these fields. MongoDB takes no path beside another that it lies within.
+fn projection(fields: &[Path]) -> Document {
+    if !fields.iter().all(Path::is_dotted) {
+        return doc! {};
+    }
+    let wanted = |path: &Path| !path.parents().any(|parent| fields.contains(&parent));
+    let mut projection = Document::new();
+    for path in fields.iter().filter(|path| wanted(path)) {
+        projection.insert(path.to_string(), 1);
+    }
+    let has_id = projection
+        .keys()
+        .any(|key| key == "_id" || key.starts_with("_id."));
+    if projection.is_empty() {
+        projection.insert("_id", 1);
+    } else if !has_id {
+        projection.insert("_id", 0);
+    }
+    projection
+}
+
+/// As one would type it in MongoDB's shell.
+impl fmt::Display for Command {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let json = |document: &Document| Bson::Document(document.clone()).into_relaxed_extjson();
+        match self {
+            Self::Find(find) => {
+                let Find {
+                    filter,
+                    projection,
+                    sort,
+                    limit,
+                } = find.as_ref();
+                write!(formatter, "find({}, {})", json(filter), json(projection))?;
+                if let Some(sort) = sort {
+                    write!(formatter, ".sort({})", json(sort))?;
+                }
+                if let Some(limit) = limit {
+                    write!(formatter, ".limit({limit})")?;
+                }
+                Ok(())
+            }
+            Self::Aggregate(pipeline) => {
+                let stages: Vec<String> = pipeline
+                    .iter()
+                    .map(|stage| json(stage).to_string())
+                    .collect();
+                write!(formatter, "aggregate([{}])", stages.join(", "))
+            }
+        }
+    }
+}
