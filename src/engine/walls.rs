@@ -12,7 +12,8 @@ use url::Url;
 
 use super::functions::Functions;
 use super::plan::{Base, Scope, session, verify};
-use super::worker::{self, Server};
+use super::server::Server;
+use super::worker;
 use super::{Output, Request, ServerTable};
 use crate::lake::Lake;
 

@@ -55,6 +55,12 @@ impl Path {
             .then_some(Self(fields))
     }
 
+    /// A field within what lies here.
+    pub fn within(mut self, field: impl Into<String>) -> Self {
+        self.0.push(field.into());
+        self
+    }
+
     pub fn fields(&self) -> &[String] {
         &self.0
     }
@@ -70,6 +76,13 @@ impl Path {
     /// The paths that this one leads through, outermost first.
     pub(crate) fn parents(&self) -> impl Iterator<Item = Self> {
         (1..self.0.len()).map(|length| Self(self.0[..length].to_vec()))
+    }
+}
+
+impl Column {
+    /// Whether MongoDB has a name for where the values lie.
+    pub fn is_askable(&self) -> bool {
+        self.path.is_dotted()
     }
 }
 

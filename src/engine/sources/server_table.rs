@@ -16,7 +16,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use rules::Error;
 
 use super::super::protocol::ServerTable;
-use super::super::worker::Server;
+use super::super::server::Server;
 
 impl ServerTable {
     pub(in super::super) const ALL: [Self; 2] = [Self::AuditLog, Self::QueryHistory];
