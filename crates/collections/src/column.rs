@@ -112,9 +112,23 @@ impl Kind {
             Self::Boolean => DataType::Boolean,
             Self::BigInt => DataType::Int64,
             Self::Double => DataType::Float64,
-            Self::Decimal { precision, scale } => DataType::Decimal128(precision, scale),
+            Self::Decimal { .. } => {
+                let (precision, scale) = self.digits();
+                DataType::Decimal128(precision, scale)
+            }
             Self::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
             Self::Binary => DataType::Binary,
+        }
+    }
+
+    /// A decimal's precision and scale, as far as there are such.
+    pub(crate) fn digits(self) -> (u8, i8) {
+        match self {
+            Self::Decimal { precision, scale } => {
+                let precision = precision.clamp(1, 38);
+                (precision, scale.clamp(0, precision.cast_signed()))
+            }
+            _ => (38, 0),
         }
     }
 

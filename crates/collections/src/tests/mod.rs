@@ -1,0 +1,15 @@
+//! Each part against a second, slow form of the same, made of whole documents.
+
+mod cell;
+mod decoding;
+mod documents;
+
+use proptest::test_runner::Config;
+
+fn cases(cases: u32) -> Config {
+    Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    }
+}
