@@ -1,8 +1,10 @@
 //! Each part against a second, slow form of the same, made of whole documents.
 
 mod cell;
+mod conditions;
 mod decoding;
 mod documents;
+mod matching;
 
 use proptest::test_runner::Config;
 
