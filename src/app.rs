@@ -90,11 +90,13 @@ impl App {
             spill_bytes: config.limits.sql_spill_bytes,
             metrics: Arc::clone(&metrics),
         })?;
+        let clusters = Arc::new(crate::clusters::Clusters);
         let (queries_lake, queries_clock) = (lake.clone(), clock.clone());
         let queries = SqlQueries::open(
             pool,
             queries_lake,
             directory.clone(),
+            clusters,
             queries_clock,
             audit.clone(),
             &config,

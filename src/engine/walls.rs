@@ -145,6 +145,7 @@ fn request(lake: Url) -> Request {
         retention_days: 30,
         declared: Vec::new(),
         server_tables: ServerTable::ALL.to_vec(),
+        collections: None,
         output: Output::Page {
             rows: 10,
             bytes: 1024,

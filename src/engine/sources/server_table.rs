@@ -95,6 +95,7 @@ impl ServerTable {
                 number("planning_ms"),
                 number("execution_ms"),
                 number("peak_memory_bytes"),
+                text("warning"),
             ],
         };
         Arc::new(Schema::new(fields))

@@ -6,7 +6,7 @@
 
 use collections::filter::{self, Asked, Comparison, Constant};
 use collections::{Column, Filter, Kind};
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::expr::{InList, Like, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::scalar::ScalarValue;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use collections::filter::{is_not_null, is_null};
 use collections::{Column, Filter, Kind, Order, Path, Question};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column as Named, DFSchema, TableReference};
+use datafusion::common::{Column as Named, DFSchema};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::count::count_udaf;
