@@ -106,6 +106,7 @@ pub(super) fn new_query(
         planning_ms: 0,
         execution_ms: 0,
         peak_memory_bytes: 0,
+        warning: None,
     })
 }
 
