@@ -11,9 +11,13 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 use serde::{Deserialize, Serialize};
 
-use crate::column::{Column, Kind, Path};
+use crate::column::{Column, Kind, Path, dotted};
+use crate::decimal;
 
 /// Which documents: a condition that every one of them meets.
+///
+/// A path that MongoDB's dotted form does not mean is no part of any: read from the other end of a pipe, it is refused,
+/// so that no operator can be written as a path.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Filter {
     Everything,
@@ -22,17 +26,20 @@ pub enum Filter {
     Or(Vec<Self>),
     /// The value at the path fits the kind, and passes the test.
     Value {
+        #[serde(deserialize_with = "dotted")]
         path: Path,
         kind: Kind,
         test: Test,
     },
     /// There is no value at the path that fits the kind.
     NoValue {
+        #[serde(deserialize_with = "dotted")]
         path: Path,
         kind: Kind,
     },
     /// Something lies at the path, or an array is on the way to it.
     Exists {
+        #[serde(deserialize_with = "dotted")]
         path: Path,
     },
     /// Those with an `_id` in this range, which ends before its end. The range without a start also holds no
@@ -48,8 +55,8 @@ pub enum Filter {
 pub enum Test {
     Any,
     Is(Comparison, Constant),
-    /// Within a [`Kind::Double`]: not a number.
-    IsNan,
+    /// Everything for which the comparison is not true: also what cannot be compared.
+    IsNot(Comparison, Constant),
     In(Vec<Constant>),
     NotIn(Vec<Constant>),
 }
@@ -71,10 +78,22 @@ pub enum Constant {
     ObjectId(ObjectId),
     Boolean(bool),
     BigInt(i64),
-    /// Finite.
-    Double(f64),
+    /// Finite. As its bits: no text of a number on the way that is read back as another one.
+    Double(#[serde(with = "bits")] f64),
     /// Milliseconds since 1970, UTC.
     Timestamp(i64),
+}
+
+mod bits {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        number.to_bits().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        u64::deserialize(deserializer).map(f64::from_bits)
+    }
 }
 
 /// A condition of a query as a collection can be asked.
@@ -138,58 +157,61 @@ pub fn is_null(column: &Column) -> Option<Asked> {
 pub fn compare(column: &Column, comparison: Comparison, constant: Constant) -> Option<Asked> {
     use Comparison::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
     let is = |constant| value(column, Test::Is(comparison, constant));
-    match (column.kind, constant) {
+    let is_not = |comparison, constant| value(column, Test::IsNot(comparison, constant));
+    match (fitting(column.kind, constant)?, comparison) {
+        // Equal to no value.
+        (None, Eq) => Some(Asked::nothing()),
+        (None, NotEq) => is_not_null(column),
         // An ObjectId's digits are in the order of its bytes; other texts are somewhere between them.
-        (Kind::ObjectId, Constant::String(text)) => match object_id(&text) {
-            Some(id) => Asked::exact(is(Constant::ObjectId(id))?),
-            None if comparison == Eq => Some(Asked::nothing()),
-            None if comparison == NotEq => is_not_null(column),
-            None => None,
-        },
-        (Kind::Double, Constant::Double(number)) if number.abs() < INTEGERS_END => {
-            // There is one zero.
-            let constant = Constant::Double(number + 0.0);
-            // SQL has NaN behind all numbers, MongoDB compares it with none of them.
-            let filter = match comparison {
-                Gt | GtEq => is(constant)? | value(column, Test::IsNan)?,
-                Eq | NotEq | Lt | LtEq => is(constant)?,
-            };
-            Asked::exact(filter)
+        (None, Lt | LtEq | Gt | GtEq) => None,
+        // Unlike those that equal it, those that do not can have too many digits for the column.
+        (Some(constant @ Constant::BigInt(_)), NotEq | Lt | LtEq | Gt | GtEq)
+            if matches!(column.kind, Kind::Decimal { .. }) =>
+        {
+            Asked::more(is(constant)?)
         }
-        (Kind::Decimal { .. }, Constant::BigInt(number)) if comparison != NotEq => {
-            Asked::more(is(Constant::BigInt(number))?)
-        }
-        (Kind::String, constant @ Constant::String(_))
-        | (Kind::Boolean, constant @ Constant::Boolean(_))
-        | (Kind::BigInt, constant @ Constant::BigInt(_))
-        | (Kind::Timestamp, constant @ Constant::Timestamp(_)) => Asked::exact(is(constant)?),
-        _ => None,
+        // SQL has not-a-number behind all numbers, MongoDB compares it with none of them.
+        (Some(constant @ Constant::Double(_)), Gt) => Asked::exact(is_not(LtEq, constant)?),
+        (Some(constant @ Constant::Double(_)), GtEq) => Asked::exact(is_not(Lt, constant)?),
+        (Some(constant), _) => Asked::exact(is(constant)?),
     }
 }
 
 /// `column IN (…)` or `column NOT IN (…)`; constants that are null are the caller's business.
 pub fn one_of(column: &Column, constants: Vec<Constant>, negated: bool) -> Option<Asked> {
-    let fit = |constant| match (column.kind, constant) {
+    let fitting = |constant| fitting(column.kind, constant);
+    let constants: Vec<Option<Constant>> =
+        constants.into_iter().map(fitting).collect::<Option<_>>()?;
+    // What is none of the kind's values is equal to none of them.
+    let constants = constants.into_iter().flatten().collect();
+    match (negated, column.kind) {
+        (false, _) => Asked::exact(value(column, Test::In(constants))?),
+        (true, Kind::Decimal { .. }) => Asked::more(value(column, Test::NotIn(constants))?),
+        (true, _) => Asked::exact(value(column, Test::NotIn(constants))?),
+    }
+}
+
+/// The constant as a value of the kind. `Some(None)`: it is none. `None`: MongoDB's comparison with it is not SQL's.
+fn fitting(kind: Kind, constant: Constant) -> Option<Option<Constant>> {
+    match (kind, constant) {
         (Kind::ObjectId, Constant::String(text)) => Some(object_id(&text).map(Constant::ObjectId)),
-        (Kind::Double, Constant::Double(number)) if number.abs() < INTEGERS_END => {
-            Some(Some(Constant::Double(number + 0.0)))
+        // The negative zero is not equal to the other one, and less than it, in Arrow, though not in MongoDB.
+        (Kind::Double, Constant::Double(number))
+            if number.abs() < INTEGERS_END && number.to_bits() != (-0.0_f64).to_bits() =>
+        {
+            Some(Some(Constant::Double(number)))
+        }
+        (Kind::Decimal { .. }, Constant::BigInt(number)) => {
+            let (precision, scale) = kind.digits();
+            let fits = decimal::integer(number, precision, scale).is_some();
+            Some(fits.then_some(Constant::BigInt(number)))
         }
         (Kind::String, constant @ Constant::String(_))
         | (Kind::Boolean, constant @ Constant::Boolean(_))
         | (Kind::BigInt, constant @ Constant::BigInt(_))
         | (Kind::Timestamp, constant @ Constant::Timestamp(_)) => Some(Some(constant)),
         _ => None,
-    };
-    // Of none of the kind's values: equal to none.
-    let constants: Vec<Option<Constant>> = constants.into_iter().map(fit).collect::<Option<_>>()?;
-    let constants = constants.into_iter().flatten().collect();
-    Asked::exact(value(
-        column,
-        match negated {
-            true => Test::NotIn(constants),
-            false => Test::In(constants),
-        },
-    )?)
+    }
 }
 
 /// The texts that begin like this; `is_exact` says whether that is all the query wants.
@@ -232,7 +254,11 @@ fn asked_path(column: &Column) -> Option<Path> {
     column.path.is_dotted().then(|| column.path.clone())
 }
 
+/// None for values of any type, of which MongoDB's comparisons are about one.
 fn value(column: &Column, test: Test) -> Option<Filter> {
+    if column.kind.bson_types().is_empty() {
+        return None;
+    }
     Some(Filter::Value {
         path: asked_path(column)?,
         kind: column.kind,
@@ -247,15 +273,11 @@ impl BitAnd for Filter {
         match (self, other) {
             (Self::Everything, filter) | (filter, Self::Everything) => filter,
             (Self::Nothing, _) | (_, Self::Nothing) => Self::Nothing,
-            (Self::And(mut filters), Self::And(others)) => {
-                filters.extend(others);
+            (filter, other) => {
+                let mut filters = filter.terms_of_and();
+                filters.extend(other.terms_of_and());
                 Self::And(filters)
             }
-            (Self::And(mut filters), filter) => {
-                filters.push(filter);
-                Self::And(filters)
-            }
-            (filter, other) => Self::And(vec![filter, other]),
         }
     }
 }
@@ -267,15 +289,11 @@ impl BitOr for Filter {
         match (self, other) {
             (Self::Nothing, filter) | (filter, Self::Nothing) => filter,
             (Self::Everything, _) | (_, Self::Everything) => Self::Everything,
-            (Self::Or(mut filters), Self::Or(others)) => {
-                filters.extend(others);
+            (filter, other) => {
+                let mut filters = filter.terms_of_or();
+                filters.extend(other.terms_of_or());
                 Self::Or(filters)
             }
-            (Self::Or(mut filters), filter) => {
-                filters.push(filter);
-                Self::Or(filters)
-            }
-            (filter, other) => Self::Or(vec![filter, other]),
         }
     }
 }
@@ -284,9 +302,11 @@ impl BitAnd for Asked {
     type Output = Self;
 
     fn bitand(self, other: Self) -> Self {
+        let filter = self.filter & other.filter;
         Self {
-            filter: self.filter & other.filter,
-            is_exact: self.is_exact && other.is_exact,
+            // Nothing is less than nothing.
+            is_exact: self.is_exact && other.is_exact || filter == Filter::Nothing,
+            filter,
         }
     }
 }
@@ -308,47 +328,62 @@ impl Filter {
         match self {
             Self::Everything => doc! {},
             Self::Nothing => doc! {"_id": {"$in": []}},
-            Self::And(filters) => {
-                doc! {"$and": filters.iter().map(Self::document).collect::<Vec<_>>()}
-            }
-            Self::Or(filters) => {
-                doc! {"$or": filters.iter().map(Self::document).collect::<Vec<_>>()}
-            }
-            Self::Value { path, kind, test } => within(path, fits(*kind, test)),
+            // MongoDB refuses an empty list.
+            Self::And(filters) if filters.is_empty() => Self::Everything.document(),
+            Self::Or(filters) if filters.is_empty() => Self::Nothing.document(),
+            Self::And(filters) => doc! {"$and": documents(filters)},
+            Self::Or(filters) => doc! {"$or": documents(filters)},
+            Self::Value { path, kind, test } => value_document(path, *kind, test),
             Self::NoValue { path, kind } => {
-                doc! {"$nor": [within(path, fits(*kind, &Test::Any))]}
+                doc! {"$nor": [value_document(path, *kind, &Test::Any)]}
             }
             Self::Exists { path } => doc! {path.to_string(): {"$exists": true}},
             Self::Ids { from, to } => ids(*from, *to),
         }
     }
+
+    fn terms_of_and(self) -> Vec<Self> {
+        match self {
+            Self::And(filters) => filters,
+            filter => vec![filter],
+        }
+    }
+
+    fn terms_of_or(self) -> Vec<Self> {
+        match self {
+            Self::Or(filters) => filters,
+            filter => vec![filter],
+        }
+    }
 }
 
-/// The condition on the value, and that no array is on the way to it.
-fn within(path: &Path, condition: Document) -> Document {
-    let mut document = doc! {path.to_string(): condition};
+fn documents(filters: &[Filter]) -> Vec<Document> {
+    filters.iter().map(Filter::document).collect()
+}
+
+/// That the value is of the kind's types and passes the test, and that neither it nor anything on the way to it is an
+/// array.
+fn value_document(path: &Path, kind: Kind, test: &Test) -> Document {
+    let constants =
+        |constants: &[Constant]| -> Vec<Bson> { constants.iter().map(Constant::bson).collect() };
+    let path_name = path.to_string();
+    let mut condition = match test {
+        Test::Any | Test::IsNot(..) => doc! {},
+        Test::Is(comparison, constant) => doc! {comparison.operator(): constant.bson()},
+        Test::In(list) => doc! {"$in": constants(list)},
+        Test::NotIn(list) => doc! {"$nin": constants(list)},
+    };
+    condition.insert("$type", kind.bson_types().to_vec());
+    condition.insert("$not", doc! {"$type": "array"});
+    let mut document = doc! {path_name.as_str(): condition};
     for parent in path.parents() {
         document.insert(parent.to_string(), doc! {"$not": {"$type": "array"}});
     }
-    document
-}
-
-fn fits(kind: Kind, test: &Test) -> Document {
-    let constants = |constants: &[Constant]| constants.iter().map(Constant::bson).collect();
-    let (operator, operand) = match test {
-        Test::Any => (None, Bson::Null),
-        Test::Is(comparison, constant) => (Some(comparison.operator()), constant.bson()),
-        Test::IsNan => (Some("$eq"), Bson::Double(f64::NAN)),
-        Test::In(list) => (Some("$in"), Bson::Array(constants(list))),
-        Test::NotIn(list) => (Some("$nin"), Bson::Array(constants(list))),
-    };
-    let mut condition = Document::new();
-    if let Some(operator) = operator {
-        condition.insert(operator, operand);
+    if let Test::IsNot(comparison, constant) = test {
+        let comparison = doc! {comparison.operator(): constant.bson()};
+        document.insert("$nor", vec![doc! {path_name: comparison}]);
     }
-    condition.insert("$type", kind.bson_types().to_vec());
-    condition.insert("$not", doc! {"$type": "array"});
-    condition
+    document
 }
 
 fn ids(from: Option<ObjectId>, to: Option<ObjectId>) -> Document {

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use bson::{Bson, Document, doc};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::column::{Kind, Path};
+use crate::column::{Kind, Path, dotted};
 use crate::filter::{Comparison, Constant, Filter, Test};
 
 /// A question to one collection. The answer are documents.
@@ -22,13 +23,22 @@ pub enum Question {
     /// How many there are: one document with the number in `n`; none where there are none.
     Count { filter: Filter },
     /// The combinations of what lies at the paths: of each one document, with the values in `_id.k0`, `_id.k1` and so
-    /// on, and in `n` how often it occurs. Equal values of different types are different values.
-    Groups { filter: Filter, keys: Vec<Path> },
+    /// on, their types' names in `_id.t0`, and in `n` how often it occurs. MongoDB has equal numbers of different types
+    /// as one, which columns have not: so types are told apart. What is one value in a column can still be several here
+    /// (null and missing, two types, integers too large for a double), which the asker adds up. Not for columns of JSON:
+    /// documents with equal numbers of different types are one here.
+    Groups {
+        filter: Filter,
+        #[serde(deserialize_with = "all_dotted")]
+        keys: Vec<Path>,
+    },
 }
 
 /// By the value at one path. What is not of one kind has MongoDB's own order, so the filter leaves one kind only.
+/// Not-a-number comes before all numbers, where SQL has it behind them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
+    #[serde(deserialize_with = "dotted")]
     pub path: Path,
     pub descending: bool,
 }
@@ -72,7 +82,11 @@ impl Question {
                 order,
                 limit,
             } => Command::Find(Box::new(Find {
-                filter: whose(filter).document(),
+                // To MongoDB a limit of zero is none.
+                filter: match limit {
+                    Some(0) => Filter::Nothing.document(),
+                    _ => whose(filter).document(),
+                },
                 projection: projection(fields),
                 sort: order.as_ref().map(Order::document),
                 limit: limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX)),
@@ -84,10 +98,12 @@ impl Question {
             }
             Self::Groups { filter, keys } => {
                 let mut pipeline = matching(&whose(filter));
-                let keys = keys.iter().enumerate();
-                let id: Document = keys
-                    .map(|(index, path)| (format!("k{index}"), Bson::String(format!("${path}"))))
-                    .collect();
+                let mut id = Document::new();
+                for (index, path) in keys.iter().enumerate() {
+                    let value = format!("${path}");
+                    id.insert(format!("t{index}"), doc! {"$type": value.as_str()});
+                    id.insert(format!("k{index}"), value);
+                }
                 pipeline.push(doc! {"$group": {"_id": id, "n": {"$sum": 1_i64}}});
                 Command::Aggregate(pipeline)
             }
@@ -109,6 +125,14 @@ impl Order {
     fn document(&self) -> Document {
         doc! {self.path.to_string(): if self.descending { -1 } else { 1 }}
     }
+}
+
+fn all_dotted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Path>, D::Error> {
+    let paths = Vec::<Path>::deserialize(deserializer)?;
+    if paths.iter().all(Path::is_dotted) {
+        return Ok(paths);
+    }
+    Err(D::Error::custom("one of these paths has no dotted form"))
 }
 
 fn matching(filter: &Filter) -> Vec<Document> {

@@ -1,0 +1,17 @@
+//! Each part against a second, slow form of the same, made of whole documents.
+
+mod cell;
+mod conditions;
+mod decoding;
+mod documents;
+mod matching;
+
+use proptest::test_runner::Config;
+
+fn cases(cases: u32) -> Config {
+    Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    }
+}
