@@ -12,6 +12,7 @@ use prompt_intake::otlp::KeyTemplate;
 use rules::{Error, Result};
 
 use crate::clock::Clock;
+use crate::clusters::Clusters;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::engine::{Pool, PoolSettings};
@@ -33,6 +34,7 @@ pub struct App {
     pub directory: Directory,
     pub identity: Identity,
     pub lake: Lake,
+    pub clusters: Arc<Clusters>,
     pub queries: Arc<SqlQueries>,
     /// Held while this server uses the data directory: two would each think the other's queries dead.
     _serving: File,
@@ -90,13 +92,13 @@ impl App {
             spill_bytes: config.limits.sql_spill_bytes,
             metrics: Arc::clone(&metrics),
         })?;
-        let clusters = Arc::new(crate::clusters::Clusters);
+        let clusters = Clusters::open(&config, directory.clone(), clock.clone())?;
         let (queries_lake, queries_clock) = (lake.clone(), clock.clone());
         let queries = SqlQueries::open(
             pool,
             queries_lake,
             directory.clone(),
-            clusters,
+            Arc::clone(&clusters),
             queries_clock,
             audit.clone(),
             &config,
@@ -113,6 +115,7 @@ impl App {
             directory,
             identity,
             lake,
+            clusters,
             queries,
             _serving: serving,
             rate_limits,

@@ -107,15 +107,24 @@ impl<'a> Attended<'a> {
             Message::Describe { id, table } => {
                 let reply = async move {
                     match attendant.table(&table).await {
-                        Ok(table) => said(Input::Reply { id, reply: Reply::Table(table) }),
+                        Ok(table) => said(Input::Reply {
+                            id,
+                            reply: Reply::Table(table),
+                        }),
                         Err(error) => failed(id, error),
                     }
                 };
                 self.replies.push(stream::once(reply).boxed());
             }
-            Message::Ask { id, table, question } => {
+            Message::Ask {
+                id,
+                table,
+                question,
+            } => {
                 if self.open.len() == OPEN_MAX {
-                    let error = format!("the query reads more than {OPEN_MAX} answers at once; simplify it");
+                    let error = format!(
+                        "the query reads more than {OPEN_MAX} answers at once; simplify it"
+                    );
                     let refused = async move { failed(id, Error::invalid(error)) };
                     self.replies.push(stream::once(refused).boxed());
                     return Some(());
@@ -166,26 +175,29 @@ fn answer(
     wants: mpsc::UnboundedReceiver<()>,
     ended: oneshot::Receiver<()>,
 ) -> BoxStream<'_, Said> {
-    let said = stream::unfold(Some((Source::Asked(batches), wants)), move |state| async move {
-        let (source, mut wants) = state?;
-        let (batch, source) = source.next().await;
-        wants.recv().await?;
-        Some(match batch {
-            Ok(Some(body)) => {
-                let reply = Reply::Batch { bytes: body.len() };
-                let batch = Said {
-                    body,
-                    ..said(Input::Reply { id, reply })
-                };
-                (batch, Some((source, wants)))
-            }
-            Ok(None) => {
-                let reply = Reply::End;
-                (said(Input::Reply { id, reply }), None)
-            }
-            Err(error) => (failed(id, error), None),
-        })
-    });
+    let said = stream::unfold(
+        Some((Source::Asked(batches), wants)),
+        move |state| async move {
+            let (source, mut wants) = state?;
+            let (batch, source) = source.next().await;
+            wants.recv().await?;
+            Some(match batch {
+                Ok(Some(body)) => {
+                    let reply = Reply::Batch { bytes: body.len() };
+                    let batch = Said {
+                        body,
+                        ..said(Input::Reply { id, reply })
+                    };
+                    (batch, Some((source, wants)))
+                }
+                Ok(None) => {
+                    let reply = Reply::End;
+                    (said(Input::Reply { id, reply }), None)
+                }
+                Err(error) => (failed(id, error), None),
+            })
+        },
+    );
     said.take_until(ended).boxed()
 }
 

@@ -18,8 +18,8 @@ use super::file::ResultFile;
 use super::plan::{Base, Planned, plan};
 use super::problem::{from_engine, unshowable};
 use super::protocol::{Cost, Output, Progress, Request};
-use super::sources::{self, comment};
 use super::server::Server;
+use super::sources::{self, comment};
 
 /// A query's end.
 #[derive(Debug)]

@@ -34,6 +34,8 @@ pub struct Request {
     pub server_tables: Vec<ServerTable>,
     /// The collections that are tables, as far as the server knows; none: the organization has no cluster.
     pub collections: Option<Vec<TableName>>,
+    /// Those of them that stand before the lake's tables of their names.
+    pub preferred: Vec<TableName>,
     pub output: Output,
 }
 
@@ -192,7 +194,10 @@ pub(super) enum Input {
     /// What the worker wanted, or none where the server cannot give it.
     Rows(Option<Rows>),
     /// To the worker's message of that number.
-    Reply { id: u32, reply: Reply },
+    Reply {
+        id: u32,
+        reply: Reply,
+    },
     /// Before the first request: whether the worker answers.
     Ping,
 }

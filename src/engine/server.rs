@@ -169,7 +169,8 @@ impl Server {
     fn reply(&self, id: u32, message: &Message) -> Result<Coming> {
         let (send, reply) = oneshot::channel();
         lock(&self.replies).insert(id, send);
-        self.say(message, &[]).map_err(|error| no_answer().because(error))?;
+        self.say(message, &[])
+            .map_err(|error| no_answer().because(error))?;
         Ok(reply)
     }
 }

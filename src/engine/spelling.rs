@@ -127,9 +127,7 @@ impl SchemaProvider for Insensitive {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         // Of one that is not listed, the tables themselves know more.
-        let name = self
-            .name(name)
-            .unwrap_or_else(|| name.to_ascii_lowercase());
+        let name = self.name(name).unwrap_or_else(|| name.to_ascii_lowercase());
         if let Some(table) = lock(&self.opened).get(&name) {
             return Ok(table.clone());
         }

@@ -146,6 +146,7 @@ fn request(lake: Url) -> Request {
         declared: Vec::new(),
         server_tables: ServerTable::ALL.to_vec(),
         collections: None,
+        preferred: Vec::new(),
         output: Output::Page {
             rows: 10,
             bytes: 1024,

@@ -291,7 +291,9 @@ impl Attendant for Reader {
         deadline: Instant,
     ) -> Result<Batches> {
         let Some(collections) = &self.collections else {
-            return Err(Error::internal("a worker asked for a collection where there is none"));
+            return Err(Error::internal(
+                "a worker asked for a collection where there is none",
+            ));
         };
         let asking = Asking {
             deadline,

@@ -122,10 +122,9 @@ impl SqlQueries {
         if has(&caller, &organization.org_id, AUDIT_PERMISSION) {
             server_tables.push(ServerTable::AuditLog);
         }
-        let collections = self.collections(organization);
-        let collections = match collections {
-            Some(collections) => Some(collections.names().await),
-            None => None,
+        let (collections, preferred) = match self.collections(organization) {
+            Some(collections) => (Some(collections.names().await), collections.preferred()),
+            None => (None, Vec::new()),
         };
         engine::Request {
             lake: self.lake.url().clone(),
@@ -137,13 +136,15 @@ impl SqlQueries {
             declared: self.config.declared_tables(&organization.org_id),
             server_tables,
             collections,
+            preferred,
             output,
         }
     }
 
     /// The organization's collections, where its cluster has any.
     fn collections(&self, organization: &Organization) -> Option<Collections> {
-        self.clusters.of(&organization.org_id, &organization.cluster)
+        self.clusters
+            .of(&organization.org_id, &organization.cluster)
     }
 }
 

@@ -112,6 +112,11 @@ impl Question {
 }
 
 impl Tenant {
+    /// The condition on a document, in MongoDB's words.
+    pub fn document(&self) -> Document {
+        self.filter().document()
+    }
+
     fn filter(&self) -> Filter {
         Filter::Value {
             path: self.path.clone(),

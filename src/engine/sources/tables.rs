@@ -59,14 +59,16 @@ impl Tables {
         settings: &Arc<SessionState>,
         runtime: &Arc<RuntimeEnv>,
     ) -> Result<Self> {
-        let names = lake.tables(&request.org_id).await?;
+        let mut names = lake.tables(&request.org_id).await?;
+        names.retain(|name| !request.preferred.contains(name));
         let declared = request.declared.iter();
         let declared =
             declared.filter(|table| !names.contains(&table.name) && table.folder.is_dir());
         let mut tables: Vec<Table> = declared.cloned().map(Table::Declared).collect();
         tables.extend(names.into_iter().map(Table::Lake));
         let collections = request.collections.iter().flatten();
-        let collections = collections.filter(|name| tables.iter().all(|table| table.name() != name.as_str()));
+        let collections =
+            collections.filter(|name| tables.iter().all(|table| table.name() != name.as_str()));
         let collections: Vec<Table> = collections.cloned().map(Table::Collection).collect();
         tables.extend(collections);
         tables.retain(|table| ServerTable::named(table.name()).is_none());

@@ -50,7 +50,9 @@ impl<'a> Conditions<'a> {
             Expr::IsNotNull(value) => self.is_null(value, !truth),
             Expr::IsTrue(condition) if truth => self.are(condition, true),
             Expr::IsFalse(condition) if truth => self.are(condition, false),
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) => self.binary(left, *op, right, truth),
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                self.binary(left, *op, right, truth)
+            }
             Expr::Between(between) => {
                 let (value, low, high) = (&between.expr, &between.low, &between.high);
                 let inside = between.negated != truth;
@@ -180,15 +182,16 @@ impl<'a> Conditions<'a> {
                 true => (Comparison::NotEq, everything()),
                 false => (Comparison::Eq, Asked::nothing()),
             };
-            return some.map(|literal| instant(column, comparison, literal)).try_fold(
-                none,
-                |list, item| match negated {
+            return some
+                .map(|literal| instant(column, comparison, literal))
+                .try_fold(none, |list, item| match negated {
                     true => Some(list & item?),
                     false => Some(list | item?),
-                },
-            );
+                });
         }
-        let constants = some.map(|literal| constant(literal)).collect::<Option<_>>()?;
+        let constants = some
+            .map(|literal| constant(literal))
+            .collect::<Option<_>>()?;
         filter::one_of(column, constants, negated)
     }
 

@@ -135,7 +135,10 @@ impl TableProvider for CollectionTable {
         let (filter, is_exact) = self.filter(filters);
         let (columns, schema): (Vec<Column>, _) = match projection {
             Some(wanted) => (
-                wanted.iter().map(|index| self.table.columns[*index].clone()).collect(),
+                wanted
+                    .iter()
+                    .map(|index| self.table.columns[*index].clone())
+                    .collect(),
                 Arc::new(self.schema.project(wanted)?),
             ),
             None => (self.table.columns.clone(), self.schema()),
@@ -150,6 +153,11 @@ impl TableProvider for CollectionTable {
                 limit: limit.filter(|_| is_exact).map(|limit| limit as u64),
             }),
         };
-        Ok(Arc::new(CollectionExec::new(self, columns, schema, vec![steps])))
+        Ok(Arc::new(CollectionExec::new(
+            self,
+            columns,
+            schema,
+            vec![steps],
+        )))
     }
 }

@@ -139,10 +139,14 @@ fn is_ordered(kind: Kind) -> bool {
 /// `count(*)`, `min` and `max` without groups.
 fn summary(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     let input = aggregate.input.as_ref();
-    let Some(scanned) = Scanned::below(input).filter(|scanned| !scanned.table.table.is_strict) else {
+    let Some(scanned) = Scanned::below(input).filter(|scanned| !scanned.table.table.is_strict)
+    else {
         return Ok(None);
     };
-    let parts = aggregate.aggr_expr.iter().map(|expr| part(&scanned, input, expr));
+    let parts = aggregate
+        .aggr_expr
+        .iter()
+        .map(|expr| part(&scanned, input, expr));
     let Some(parts) = parts.collect::<Option<Vec<Part>>>() else {
         return Ok(None);
     };
@@ -183,7 +187,9 @@ fn part(scanned: &Scanned, input: &LogicalPlan, expr: &Expr) -> Option<Part> {
         () => return None,
     };
     let column = scanned.column_of(input, value)?;
-    let known = is_ordered(column.kind).then(|| is_not_null(column)).flatten()?;
+    let known = is_ordered(column.kind)
+        .then(|| is_not_null(column))
+        .flatten()?;
     known.is_exact.then(|| Part::First {
         question: Question::Find {
             filter: scanned.filter.clone() & known.filter,
@@ -223,7 +229,8 @@ fn is_count_of_rows(expr: &Expr) -> bool {
 /// `GROUP BY` columns, with nothing or counts of rows, and `DISTINCT`.
 fn groups(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     let input = aggregate.input.as_ref();
-    let Some(scanned) = Scanned::below(input).filter(|scanned| !scanned.table.table.is_strict) else {
+    let Some(scanned) = Scanned::below(input).filter(|scanned| !scanned.table.table.is_strict)
+    else {
         return Ok(None);
     };
     let keys = aggregate.group_expr.iter().map(|key| {
@@ -345,7 +352,10 @@ impl TableProvider for Summary {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let all: Vec<usize> = (0..self.parts.len()).collect();
         let wanted = projection.unwrap_or(&all);
-        let parts = wanted.iter().map(|index| self.parts[*index].clone()).collect();
+        let parts = wanted
+            .iter()
+            .map(|index| self.parts[*index].clone())
+            .collect();
         let schema = Arc::new(self.schema.project(wanted)?);
         Ok(Arc::new(SummaryExec::new(&self.table, parts, schema)))
     }
@@ -404,9 +414,17 @@ impl TableProvider for Groups {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let all: Vec<usize> = (0..self.columns.len()).collect();
         let wanted = projection.unwrap_or(&all);
-        let columns = wanted.iter().map(|index| self.columns[*index].clone()).collect();
+        let columns = wanted
+            .iter()
+            .map(|index| self.columns[*index].clone())
+            .collect();
         let schema = Arc::new(self.schema.project(wanted)?);
         let steps = Steps::one(self.question.clone());
-        Ok(Arc::new(CollectionExec::new(&self.table, columns, schema, vec![steps])))
+        Ok(Arc::new(CollectionExec::new(
+            &self.table,
+            columns,
+            schema,
+            vec![steps],
+        )))
     }
 }

@@ -11,7 +11,9 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, EmissionType, ReplaceChildrenOptions,
+};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
@@ -89,11 +91,18 @@ impl CollectionExec {
 
     /// A sentence about values that became null because they did not fit their columns.
     pub(in super::super::super) fn warning(&self) -> Option<String> {
-        let misfits = self.misfits.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let misfits = self
+            .misfits
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let told = misfits.iter().map(|(column, count)| {
             let of = self.columns.iter().find(|of| of.name == *column);
             let kind = of.map(|of| of.kind.to_string()).unwrap_or_default();
-            format!("{count} of {}.{column} are no {kind} and were read as null", self.name)
+            format!(
+                "{count} of {}.{column} are no {kind} and were read as null",
+                self.name
+            )
         });
         let told: Vec<String> = told.collect();
         (!told.is_empty()).then(|| told.join("; "))
@@ -154,11 +163,7 @@ impl ExecutionPlan for CollectionExec {
         Some(self.metrics.clone_inner())
     }
 
-    fn execute(
-        &self,
-        partition: usize,
-        _: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
+    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let Steps { questions, enough } = self.partitions[partition].clone();
         let scanned = MetricBuilder::new(&self.metrics).counter("bytes_scanned", partition);
         let reading = Reading {
@@ -240,7 +245,11 @@ impl Reading {
 /// All that did not fit is known at the end.
 impl Drop for Reading {
     fn drop(&mut self) {
-        let mut misfits = self.misfits.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut misfits = self
+            .misfits
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         for (column, count) in self.decoder.misfits() {
             *misfits.entry(column.name.clone()).or_default() += count;
         }
