@@ -70,8 +70,9 @@ impl Server {
                             break 1;
                         };
                         // Who asked may want it no more.
-                        let asked = lock(&waiting).remove(&id);
-                        let _ = asked.map(|asked| asked.send((reply, body)));
+                        if let Some(asked) = lock(&waiting).remove(&id) {
+                            let _ = asked.send((reply, body));
+                        }
                         true
                     }
                     // Only a worker that is nobody's yet is asked.

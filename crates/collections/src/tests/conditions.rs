@@ -97,6 +97,8 @@ fn order(cell: &Cell, constant: &Constant, kind: Kind) -> Ordering {
         (Cell::Text(text), Constant::String(constant)) => text.as_bytes().cmp(constant.as_bytes()),
         (Cell::Boolean(value), Constant::Boolean(constant)) => value.cmp(constant),
         (Cell::Integer(number), Constant::BigInt(constant)) => number.cmp(constant),
+        #[expect(clippy::cast_precision_loss, reason = "as the engine rounds them")]
+        (Cell::Integer(number), Constant::Double(constant)) => (*number as f64).total_cmp(constant),
         (Cell::Double(bits), Constant::Double(constant)) => {
             f64::from_bits(*bits).total_cmp(constant)
         }
@@ -119,7 +121,11 @@ fn constant(kind: Kind) -> BoxedStrategy<Constant> {
     let fitting = match kind {
         Kind::ObjectId => hex().boxed(),
         Kind::Boolean => any::<bool>().prop_map(Constant::Boolean).boxed(),
-        Kind::BigInt | Kind::Decimal { .. } => integer().prop_map(Constant::BigInt).boxed(),
+        Kind::BigInt => {
+            let integers = integer().prop_map(Constant::BigInt);
+            prop_oneof![3 => integers, 1 => double().prop_map(Constant::Double)].boxed()
+        }
+        Kind::Decimal { .. } => integer().prop_map(Constant::BigInt).boxed(),
         Kind::Double => double().prop_map(Constant::Double).boxed(),
         Kind::Timestamp => millis().prop_map(Constant::Timestamp).boxed(),
         Kind::String | Kind::Binary | Kind::Json => string().prop_map(Constant::String).boxed(),

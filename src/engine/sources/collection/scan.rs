@@ -235,7 +235,7 @@ impl Reading {
                 batches.push(self.decoder.finish());
             }
         }
-        if self.decoder.len() > 0 {
+        if !self.decoder.is_empty() {
             batches.push(self.decoder.finish());
         }
         Ok(batches)
@@ -250,7 +250,7 @@ impl Drop for Reading {
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        for (column, count) in self.decoder.misfits() {
+        for (column, count) in self.decoder.misfits().filter(|(_, count)| *count > 0) {
             *misfits.entry(column.name.clone()).or_default() += count;
         }
     }

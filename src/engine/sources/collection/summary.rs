@@ -166,7 +166,7 @@ async fn ask(
             pushed.map_err(|error| external(unreadable(name, &error)))?;
         }
     }
-    if decoder.len() == 0 {
+    if decoder.is_empty() {
         return Ok(part.of_none());
     }
     Ok(decoder.finish().column(0).slice(0, 1))
