@@ -108,7 +108,7 @@ fn fitting(kind: Kind, constant: Constant) -> Option<Option<Constant>> {
     match (kind, constant) {
         (Kind::ObjectId, Constant::String(text)) => Some(object_id(&text).map(Constant::ObjectId)),
         // The negative zero is not equal to the other one, and less than it, in Arrow, though not in MongoDB.
-        (Kind::Double, Constant::Double(number))
+        (Kind::Double | Kind::BigInt, Constant::Double(number))
             if number.abs() < INTEGERS_END && number.to_bits() != (-0.0_f64).to_bits() =>
         {
             Some(Some(Constant::Double(number)))

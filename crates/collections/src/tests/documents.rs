@@ -138,7 +138,7 @@ pub(super) fn millis() -> impl Strategy<Value = i64> {
     prop_oneof![4 => select(MILLIS), 1 => any::<i64>()]
 }
 
-fn decimal() -> impl Strategy<Value = Decimal128> {
+pub(super) fn decimal() -> impl Strategy<Value = Decimal128> {
     prop_oneof![
         6 => select(DECIMALS).prop_map(|text| text.parse().unwrap()),
         2 => (-100_000..100_000_i64, -5..3_i32)

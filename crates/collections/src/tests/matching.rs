@@ -154,6 +154,7 @@ impl Worth {
         let text = match number {
             Bson::Int32(number) => number.to_string(),
             Bson::Int64(number) => number.to_string(),
+            Bson::Double(number) if number.fract() == 0.0 => format!("{number:.0}"),
             Bson::Double(number) if number.is_finite() => format!("{number:.1074}"),
             Bson::Double(number) if *number > 0.0 => "Infinity".into(),
             Bson::Double(_) => "-Infinity".into(),

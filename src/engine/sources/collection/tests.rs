@@ -94,7 +94,7 @@ async fn of_a_shared_collection_every_question_is_about_the_tenant() {
         }),
         ..table()
     };
-    let own = r#""org_id":{"$eq":"acme","$not":{"$type":"array"},"$type":["string"]}"#;
+    let own = r#""org_id":{"$eq":"acme","$type":["string"],"$not":{"$type":"array"}}"#;
     let queries = ASKED
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with(' '));
