@@ -24,9 +24,9 @@ pub enum Question {
     Count { filter: Filter },
     /// The combinations of what lies at the paths: of each one document, with the values in `_id.k0`, `_id.k1` and so
     /// on, their types' names in `_id.t0`, and in `n` how often it occurs. MongoDB has equal numbers of different types
-    /// as one, which columns have not: so types are told apart. What is one value in a column can still be several here
-    /// (null and missing, two types, integers too large for a double), which the asker adds up. Not for columns of JSON:
-    /// documents with equal numbers of different types are one here.
+    /// as one, which columns have not: so types are told apart. What is one value in a column can still be several
+    /// here (null and missing, two types, integers too large for a double), which the asker adds up. Not for columns
+    /// of JSON: documents with equal numbers of different types are one here.
     Groups {
         filter: Filter,
         #[serde(deserialize_with = "all_dotted")]
@@ -166,31 +166,57 @@ fn projection(fields: &[Path]) -> Document {
 /// As one would type it in MongoDB's shell.
 impl fmt::Display for Command {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let json = |document: &Document| Bson::Document(document.clone()).into_relaxed_extjson();
         match self {
             Self::Find(find) => {
-                let Find {
-                    filter,
-                    projection,
-                    sort,
-                    limit,
-                } = find.as_ref();
-                write!(formatter, "find({}, {})", json(filter), json(projection))?;
-                if let Some(sort) = sort {
-                    write!(formatter, ".sort({})", json(sort))?;
+                let (filter, projection) = (Shown(&find.filter), Shown(&find.projection));
+                write!(formatter, "find({filter}, {projection})")?;
+                if let Some(sort) = &find.sort {
+                    write!(formatter, ".sort({})", Shown(sort))?;
                 }
-                if let Some(limit) = limit {
+                if let Some(limit) = find.limit {
                     write!(formatter, ".limit({limit})")?;
                 }
                 Ok(())
             }
             Self::Aggregate(pipeline) => {
-                let stages: Vec<String> = pipeline
-                    .iter()
-                    .map(|stage| json(stage).to_string())
-                    .collect();
-                write!(formatter, "aggregate([{}])", stages.join(", "))
+                formatter.write_str("aggregate([")?;
+                for (index, stage) in pipeline.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    write!(formatter, "{comma}{}", Shown(stage))?;
+                }
+                formatter.write_str("])")
             }
         }
+    }
+}
+
+/// Extended JSON, with the fields in the order that MongoDB gets them in.
+struct Shown<'a>(&'a Document);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("{")?;
+        for (index, (key, value)) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            let key = serde_json::Value::from(key.as_str());
+            write!(formatter, "{comma}{key}:")?;
+            show(value, formatter)?;
+        }
+        formatter.write_str("}")
+    }
+}
+
+fn show(value: &Bson, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match value {
+        Bson::Document(document) => write!(formatter, "{}", Shown(document)),
+        Bson::Array(values) => {
+            formatter.write_str("[")?;
+            for (index, value) in values.iter().enumerate() {
+                formatter.write_str(if index == 0 { "" } else { "," })?;
+                show(value, formatter)?;
+            }
+            formatter.write_str("]")
+        }
+        value => write!(formatter, "{}", value.clone().into_relaxed_extjson()),
     }
 }

@@ -4,7 +4,11 @@ mod cell;
 mod conditions;
 mod decoding;
 mod documents;
+mod inferring;
+mod json_text;
 mod matching;
+mod questions;
+mod words;
 
 use proptest::test_runner::Config;
 
