@@ -12,6 +12,7 @@ use prompt_intake::otlp::KeyTemplate;
 use rules::{Error, Result};
 
 use crate::clock::Clock;
+use crate::clusters::Clusters;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::engine::{Pool, PoolSettings};
@@ -34,6 +35,7 @@ pub struct App {
     pub identity: Identity,
     pub lake: Lake,
     pub queries: Arc<SqlQueries>,
+    pub clusters: Arc<Clusters>,
     /// Held while this server uses the data directory: two would each think the other's queries dead.
     _serving: File,
     pub rate_limits: RateLimits,
@@ -62,6 +64,8 @@ impl App {
         let identity = Identity::open(directory.clone(), clock.clone(), &config.identity)
             .await?
             .with_providers(config.openid_providers())?;
+        let (of_clusters, now) = (directory.clone(), clock.clone());
+        let clusters = Clusters::open(&config, of_clusters, now, &metrics)?;
         let read_limit = Duration::from_secs(config.limits.storage_seconds);
         let lake = Lake::local(&config.lake_dir())?.with_read_limit(read_limit);
         let program = std::env::current_exe().map_err(|error| {
@@ -112,6 +116,7 @@ impl App {
             identity,
             lake,
             queries,
+            clusters,
             _serving: serving,
             rate_limits,
             audit,
