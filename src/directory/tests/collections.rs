@@ -1,4 +1,4 @@
-use collections::{Column, Kind, Path};
+use ::collections::{Column, Kind, Path};
 use rules::{ClusterName, TableName};
 
 use super::*;
