@@ -44,8 +44,8 @@ impl Listed {
         let collation = options.and_then(|options| options.get_document("collation").ok());
         let has_collation =
             collation.is_some_and(|collation| !matches!(collation.get_str("locale"), Ok("simple")));
-        let is_asked = !name.starts_with("system.") && !(is_view && has_collation);
-        is_asked.then(|| Self {
+        let is_refused = name.starts_with("system.") || is_view && has_collation;
+        (!is_refused).then(|| Self {
             name: name.to_owned(),
             is_view,
             has_collation,

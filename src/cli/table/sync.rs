@@ -70,7 +70,15 @@ pub(super) async fn run(
         sync.run(full).await
     };
     let made = |synced: &Synced| json!({"rows": synced.rows, "columns": synced.columns, "whole": !synced.is_partial});
-    let synced = operator::act(context, &directory, Some(org), deed, work, made).await;
+    let synced = Box::pin(operator::act(
+        context,
+        &directory,
+        Some(org),
+        deed,
+        work,
+        made,
+    ))
+    .await;
     clusters.close().await;
     let Synced {
         rows,
