@@ -1,9 +1,21 @@
 //! Collections of MongoDB clusters as tables: real queries against a real MongoDB server, which `server` starts.
 //!
-//! Between the two stands a `proxy` that knows what was asked, and makes faults.
+//! Between the two stands a `proxy` that knows what was asked, and makes faults. `AMIGO_MONGODB_CASES` is how many cases
+//! the tests with chance try, `AMIGO_MONGODB_SEED` repeats those of an earlier run.
 
+mod chance;
+mod faults;
 mod proxy;
+mod pushed;
+mod real_data;
+mod same_rows;
 mod server;
+mod tables;
+mod tenancy;
+mod values;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -15,6 +27,9 @@ const ORG: &str = "acme";
 const RIVAL: &str = "globex";
 /// The cluster that both live on.
 const CLUSTER: &str = "main";
+
+/// Longer than what is new takes to be known.
+const SOON: Duration = Duration::from_secs(20);
 
 /// A server whose organizations live on a MongoDB cluster.
 struct Live {
@@ -68,6 +83,20 @@ impl Live {
         self.server.rows(&self.token(org), org, sql).await
     }
 
+    /// The rows of a query that may fail a while.
+    async fn rows_soon(&self, org: &str, sql: &str) -> Value {
+        let token = self.token(org);
+        let deadline = Instant::now() + SOON;
+        loop {
+            let answer = self.server.sql(&token, org, sql).await;
+            if answer.status == 200 {
+                return answer.json()["result"].clone();
+            }
+            assert!(Instant::now() < deadline, "{sql}: {}", answer.text());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Asserts what queries of [`ORG`] answer.
     async fn check(&self, cases: &[(&str, Value)]) {
         let token = self.token(ORG);
@@ -102,11 +131,15 @@ fn config(data: &Data, mongodb: &Mongodb, proxy: &Proxy, set: &Set<'_>) -> Strin
     )
 }
 
+fn config_file(data: &Data) -> PathBuf {
+    data.file("settings.toml")
+}
+
 /// Serves a data directory with the text of a configuration file.
 fn serve(data: &Data, config: &str, settings: &[(&str, &str)]) -> Server {
-    let file = data.write("settings.toml", config);
+    std::fs::write(config_file(data), config).unwrap();
     let mut command = program();
-    command.arg("--config").arg(file);
+    command.arg("--config").arg(config_file(data));
     command.args(["serve", "--listen", "127.0.0.1:0", "--json"]);
     let mut all = vec![("LIMITS__RATE_LIMITS", "false"), ("LOGS__FORMAT", "json")];
     all.extend(settings);
@@ -114,4 +147,20 @@ fn serve(data: &Data, config: &str, settings: &[(&str, &str)]) -> Server {
         command.env(format!("AMIGO_ADMIN_{name}"), value);
     }
     Server::spawn(data, command)
+}
+
+/// How many cases a test with chance tries.
+fn cases(few: u64) -> u64 {
+    number("AMIGO_MONGODB_CASES", few)
+}
+
+/// Where chance begins, which is said in the case of a failure.
+fn seed() -> u64 {
+    let seed = number("AMIGO_MONGODB_SEED", u64::from(std::process::id()));
+    eprintln!("AMIGO_MONGODB_SEED={seed}");
+    seed
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }

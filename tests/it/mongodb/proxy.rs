@@ -1,6 +1,6 @@
 //! What stands between the server under test and MongoDB: it notes every command, and can hold, cut and answer in its place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use tokio::task::{AbortHandle, JoinSet};
 const OP_MSG: i32 = 2013;
 /// How often a held message looks whether it may go on.
 const GLANCE: Duration = Duration::from_millis(5);
+
+/// The commands that make MongoDB read documents.
+const READS: [&str; 3] = ["find", "aggregate", "getMore"];
 
 /// What becomes of a command.
 #[derive(Debug, Clone)]
@@ -40,8 +43,16 @@ struct Shared {
     target: String,
     commands: Mutex<Vec<Document>>,
     fates: Mutex<HashMap<String, Fate>>,
+    reads: Mutex<Reads>,
     /// Whether connections are refused; those there are end.
     closed: watch::Sender<bool>,
+}
+
+/// Reads that have no answer yet, by the ids of their messages, and the most there were.
+#[derive(Debug, Default)]
+struct Reads {
+    open: HashSet<i32>,
+    most: usize,
 }
 
 impl Proxy {
@@ -53,6 +64,7 @@ impl Proxy {
             target,
             commands: Mutex::default(),
             fates: Mutex::default(),
+            reads: Mutex::default(),
             closed: watch::Sender::new(false),
         });
         let listening = tokio::spawn(listen(listener, Arc::clone(&shared))).abort_handle();
@@ -77,6 +89,11 @@ impl Proxy {
         let mut commands = self.commands();
         commands.retain(|command| command.keys().next().is_some_and(|first| first == name));
         commands
+    }
+
+    /// How many reads there were at the same time, at most.
+    pub(super) fn most_reads(&self) -> usize {
+        self.shared.reads.lock().unwrap().most
     }
 
     pub(super) fn forget_commands(&self) {
@@ -118,6 +135,18 @@ pub(super) fn error(code: i32, name: &str, message: &str) -> Document {
     doc! {"ok": 0.0, "code": code, "codeName": name, "errmsg": message}
 }
 
+impl Shared {
+    fn note(&self, command: &Document, id: i32) {
+        self.commands.lock().unwrap().push(command.clone());
+        let name = command.keys().next().map(String::as_str);
+        if name.is_some_and(|name| READS.contains(&name)) {
+            let mut reads = self.reads.lock().unwrap();
+            reads.open.insert(id);
+            reads.most = reads.most.max(reads.open.len());
+        }
+    }
+}
+
 async fn listen(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
@@ -141,7 +170,7 @@ async fn connection(client: TcpStream, shared: Arc<Shared>) {
         while let Some(message) = read(&mut from_client).await {
             let command = command(&message);
             if let Some(command) = &command {
-                shared.commands.lock().unwrap().push(command.clone());
+                shared.note(command, number(&message, 4));
             }
             match pass(&shared, command.as_ref()).await {
                 Passed::On => to_server.write_all(&message).await.ok()?,
@@ -156,6 +185,12 @@ async fn connection(client: TcpStream, shared: Arc<Shared>) {
     };
     let downwards = async {
         while let Some(message) = read(&mut from_server).await {
+            shared
+                .reads
+                .lock()
+                .unwrap()
+                .open
+                .remove(&number(&message, 8));
             to_client.lock().await.write_all(&message).await.ok()?;
         }
         Some(())
