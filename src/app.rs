@@ -12,6 +12,7 @@ use prompt_intake::otlp::KeyTemplate;
 use rules::{Error, Result};
 
 use crate::clock::Clock;
+use crate::clusters::Clusters;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::engine::{Pool, PoolSettings};
@@ -33,6 +34,7 @@ pub struct App {
     pub directory: Directory,
     pub identity: Identity,
     pub lake: Lake,
+    pub clusters: Arc<Clusters>,
     pub queries: Arc<SqlQueries>,
     /// Held while this server uses the data directory: two would each think the other's queries dead.
     _serving: File,
@@ -64,37 +66,14 @@ impl App {
             .with_providers(config.openid_providers())?;
         let read_limit = Duration::from_secs(config.limits.storage_seconds);
         let lake = Lake::local(&config.lake_dir())?.with_read_limit(read_limit);
-        let program = std::env::current_exe().map_err(|error| {
-            Error::internal("the program does not know where it lies").because(error)
-        })?;
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let workers = match config.limits.sql_workers {
-            0 => cores.max(2),
-            workers => workers,
-        };
-        let file_workers = match config.limits.sql_async_workers {
-            0 => (cores / 2).max(1),
-            workers => workers,
-        };
-        let pool = Pool::start(PoolSettings {
-            program,
-            workers,
-            file_workers,
-            waiting: config.limits.sql_waiting,
-            memory_bytes: config.limits.sql_memory_bytes,
-            seconds: config
-                .limits
-                .sql_seconds
-                .max(config.limits.sql_async_seconds),
-            spill_dir: config.spill_dir(),
-            spill_bytes: config.limits.sql_spill_bytes,
-            metrics: Arc::clone(&metrics),
-        })?;
+        let pool = Pool::start(pool_settings(&config, &metrics)?)?;
+        let clusters = Clusters::open(&config, directory.clone(), clock.clone())?;
         let (queries_lake, queries_clock) = (lake.clone(), clock.clone());
         let queries = SqlQueries::open(
             pool,
             queries_lake,
             directory.clone(),
+            Arc::clone(&clusters),
             queries_clock,
             audit.clone(),
             &config,
@@ -111,6 +90,7 @@ impl App {
             directory,
             identity,
             lake,
+            clusters,
             queries,
             _serving: serving,
             rate_limits,
@@ -122,6 +102,36 @@ impl App {
             tls,
         }))
     }
+}
+
+/// How many query workers there are and what each may use.
+fn pool_settings(config: &Config, metrics: &Arc<Metrics>) -> Result<PoolSettings> {
+    let program = std::env::current_exe().map_err(|error| {
+        Error::internal("the program does not know where it lies").because(error)
+    })?;
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let workers = match config.limits.sql_workers {
+        0 => cores.max(2),
+        workers => workers,
+    };
+    let file_workers = match config.limits.sql_async_workers {
+        0 => (cores / 2).max(1),
+        workers => workers,
+    };
+    Ok(PoolSettings {
+        program,
+        workers,
+        file_workers,
+        waiting: config.limits.sql_waiting,
+        memory_bytes: config.limits.sql_memory_bytes,
+        seconds: config
+            .limits
+            .sql_seconds
+            .max(config.limits.sql_async_seconds),
+        spill_dir: config.spill_dir(),
+        spill_bytes: config.limits.sql_spill_bytes,
+        metrics: Arc::clone(metrics),
+    })
 }
 
 /// The right to be the one server of the data directory; the end of the process gives it back.

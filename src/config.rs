@@ -14,6 +14,7 @@ use prompt_intake::otlp::KeyTemplate;
 use rules::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+mod clusters;
 mod network;
 mod openid;
 mod sources;
@@ -21,6 +22,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use clusters::{ClusterSettings, DeclaredCollection, ReadConcern, Serve};
 pub use network::Network;
 pub use openid::OpenId;
 pub use tables::{DeclaredTable, Organizations, TableFormat};
@@ -151,6 +153,8 @@ pub struct Config {
     pub identity: Identity,
     /// Tables that lie elsewhere, and OpenID providers.
     pub organizations: Organizations,
+    /// MongoDB clusters, by name.
+    pub clusters: clusters::Clusters,
 }
 
 /// Form of a log line.
@@ -173,6 +177,7 @@ impl Default for Config {
             keeping: Keeping::default(),
             identity: Identity::default(),
             organizations: Organizations::new(),
+            clusters: clusters::Clusters::new(),
         }
     }
 }
@@ -263,6 +268,7 @@ impl Config {
         self.keeping.check_ranges()?;
         self.identity.check_ranges()?;
         tables::check(&self.organizations)?;
+        clusters::check(&self.clusters)?;
         check_level(&self.logs.level)?;
         check_public_url(&self.server.public_url)?;
         self.server.metrics_address()?;

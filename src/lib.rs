@@ -6,6 +6,7 @@
 pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod clusters;
 pub mod config;
 pub mod core_dumps;
 pub mod directory;

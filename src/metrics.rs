@@ -58,8 +58,10 @@ struct Content {
     content: &'static str,
 }
 
+/// What a commit of prompt logs is for, and what became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Outcome {
+struct Commit {
+    work: &'static str,
     outcome: &'static str,
 }
 
@@ -78,7 +80,7 @@ pub struct Metrics {
     sql: Sql,
     download_bytes: Family<Content, Counter>,
     prompt_logs_written: Counter,
-    commits: Family<Outcome, Counter>,
+    commits: Family<Commit, Counter>,
     memory: Gauge,
     open_files: Gauge,
 }
@@ -147,11 +149,11 @@ impl Metrics {
         let limited = "Requests refused by a limit of requests a minute, by endpoint";
         let bytes = "Bytes of downloads handed to connections, by content";
         let written = "Prompt logs that requests wrote, without those that were there already";
-        let commits = "Groups of written prompt logs, by outcome";
+        let commits = "Commits of prompt logs, by what they are for and outcome";
         let memory = "Memory of the server's process, without its query workers";
         let files = "Files and connections the server's process has open";
         let all = &mut all;
-        Self {
+        let metrics = Self {
             requests: add(all, "amigo_admin_requests", requests, Family::default()),
             request_seconds: add(
                 all,
@@ -177,7 +179,14 @@ impl Metrics {
             ),
             open_files: add(all, "process_open_fds", files, Gauge::default()),
             registry: std::mem::take(all),
+        };
+        // There from the start, so that the first one that fails is an increase.
+        for work in ["write", "merge", "expire"] {
+            for outcome in ["written", "failed"] {
+                metrics.count_commits(work, outcome, 0);
+            }
         }
+        metrics
     }
 
     /// A request was answered after `took`. `route` is the pattern of the path, never the path.
@@ -234,14 +243,27 @@ impl Metrics {
 
     /// A group of prompt logs was written, so many of them new or changed; none when it failed.
     pub fn committed(&self, written: Option<usize>) {
-        let outcome = if written.is_some() {
-            "written"
-        } else {
-            "failed"
-        };
-        self.commits.get_or_create(&Outcome { outcome }).inc();
+        match written {
+            Some(_) => self.count_commits("write", "written", 1),
+            None => self.count_commits("write", "failed", 1),
+        }
         let written = written.unwrap_or_default() as u64;
         self.prompt_logs_written.inc_by(written);
+    }
+
+    /// The server's own work on stored prompt logs, `merge` or `expire`, made so many commits.
+    pub fn kept(&self, work: &'static str, commits: u64) {
+        self.count_commits(work, "written", commits);
+    }
+
+    /// It ended with an error.
+    pub fn keeping_failed(&self, work: &'static str) {
+        self.count_commits(work, "failed", 1);
+    }
+
+    fn count_commits(&self, work: &'static str, outcome: &'static str, count: u64) {
+        let commits = self.commits.get_or_create(&Commit { work, outcome });
+        commits.inc_by(count);
     }
 
     /// All of it in the OpenMetrics text format.

@@ -141,6 +141,7 @@ impl App {
             self.clock.clone(),
             self.config.keeping.clone(),
             self.config.retention.clone(),
+            Arc::clone(&self.metrics),
         )
     }
 }

@@ -9,39 +9,105 @@ use figment::value::Value;
 use figment::{Figment, Provider};
 use rules::{Error, Result};
 
+use super::clusters::without_credentials;
 use super::{Config, rows};
 
 /// What the names of all environment variables of the server begin with.
 const PREFIX: &str = "AMIGO_ADMIN_";
 
-/// The settings given as environment variables, by path.
-#[derive(Debug, Default)]
-pub(super) struct Environment(Vec<(&'static str, Value)>);
+/// What those of clusters begin with.
+const CLUSTERS: &str = "AMIGO_ADMIN_CLUSTERS__";
+
+/// The settings of a cluster that a variable can give, and whether they are text.
+const OF_CLUSTER: [(&str, bool); 7] = [
+    ("mongodb", true),
+    ("mongodb_file", true),
+    ("database", true),
+    ("org_id_field", true),
+    ("read_concern", true),
+    ("concurrent_scans", false),
+    ("batch_documents", false),
+];
+
+/// The settings given as environment variables.
+#[derive(Default)]
+pub(super) struct Environment {
+    /// By path.
+    settings: Vec<(&'static str, Value)>,
+    clusters: Vec<ClusterVariable>,
+}
+
+/// A setting of a cluster, whose name is known in capitals only.
+struct ClusterVariable {
+    name: String,
+    cluster: String,
+    setting: &'static str,
+    value: Value,
+}
+
+impl ClusterVariable {
+    fn parse(name: &str, text: &str) -> Option<Self> {
+        let (cluster, given) = name.strip_prefix(CLUSTERS)?.rsplit_once("__")?;
+        let setting = OF_CLUSTER
+            .iter()
+            .find(|(setting, _)| setting.to_uppercase() == given);
+        let (setting, is_text) = setting.filter(|_| !cluster.is_empty())?;
+        let value = match is_text {
+            true => Value::from(text),
+            false => typed(text.to_owned(), &Value::from(0)),
+        };
+        Some(Self {
+            name: name.to_owned(),
+            cluster: cluster.to_owned(),
+            setting,
+            value,
+        })
+    }
+
+    /// The cluster of the file whose name this is in capitals, with `_` for `-`; where there is none, one of this name in
+    /// small letters.
+    fn cluster(&self, in_file: &[String]) -> Result<String> {
+        let capitals = |name: &str| name.to_uppercase().replace('-', "_");
+        let mut meant = in_file.iter().filter(|name| capitals(name) == self.cluster);
+        match (meant.next(), meant.next()) {
+            (Some(one), Some(other)) => Err(Error::invalid(format!(
+                "the environment variable {} may mean clusters.{one} or clusters.{other}; use the file for these",
+                self.name
+            ))),
+            (Some(one), None) => Ok(one.clone()),
+            (None, _) => Ok(self.cluster.to_lowercase()),
+        }
+    }
+}
 
 /// Picks the server's settings out of all environment variables.
 pub(super) fn environment(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Environment> {
     let defaults = Figment::from(Serialized::defaults(Config::default()));
-    let mut given = Vec::new();
+    let mut given = Environment::default();
     for (name, text) in variables {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
             continue;
         };
+        let text = text.into_string().map_err(|_| {
+            Error::invalid(format!("the environment variable {name} is not UTF-8 text"))
+        })?;
+        if let Some(variable) = ClusterVariable::parse(name, &text) {
+            given.clusters.push(variable);
+            continue;
+        }
         let path = path_of(name).ok_or_else(|| {
             Error::invalid(format!(
                 "the environment variable {name} names no setting; unset it or correct its name"
             ))
         })?;
-        let text = text.into_string().map_err(|_| {
-            Error::invalid(format!("the environment variable {name} is not UTF-8 text"))
-        })?;
         let default = defaults
             .find_value(path)
             .expect("every row of the table has a default");
-        given.push((path, typed(text, &default)));
+        given.settings.push((path, typed(text, &default)));
     }
-    Ok(Environment(given))
+    Ok(given)
 }
 
 /// `AMIGO_ADMIN_LIMITS__SQL_ROWS` is `limits.sql_rows`; exactly so, capitals included, so that no two spellings of one
@@ -80,30 +146,62 @@ pub(super) fn read(file: Option<&Path>, environment: &Environment) -> Result<Con
         })?;
         let toml = Toml::string(&text);
         toml.data().map_err(|error| {
+            let error = without_credentials(&error.to_string());
             Error::invalid(format!("{} is not valid TOML: {error}", file.display()))
         })?;
         all = all.merge(toml);
     }
-    for (path, value) in &environment.0 {
+    let mut given = Vec::new();
+    for (path, value) in &environment.settings {
+        given.push(((*path).to_owned(), variable_of(path)));
         all = all.merge(Serialized::default(path, value));
     }
-    all.extract()
-        .map_err(|error| explain(&error, file, environment))
+    all = clusters_of(all, environment, &mut given)?;
+    all.extract().map_err(|error| explain(&error, file, &given))
 }
 
-fn explain(error: &figment::Error, file: Option<&Path>, environment: &Environment) -> Error {
+/// Lays the environment's settings of clusters over the file's.
+fn clusters_of(
+    mut all: Figment,
+    environment: &Environment,
+    given: &mut Vec<(String, String)>,
+) -> Result<Figment> {
+    let in_file: Vec<String> = match all.find_value("clusters") {
+        Ok(Value::Dict(_, clusters)) => clusters.into_keys().collect(),
+        _ => Vec::new(),
+    };
+    for variable in &environment.clusters {
+        let cluster = format!("clusters.{}", variable.cluster(&in_file)?);
+        let path = |setting: &str| format!("{cluster}.{setting}");
+        let mine = path(variable.setting);
+        let other = match variable.setting {
+            "mongodb" => path("mongodb_file"),
+            "mongodb_file" => path("mongodb"),
+            _ => String::new(),
+        };
+        // The other way to say where the cluster is may be the file's; here it would contradict.
+        if !other.is_empty() && !given.iter().any(|(path, _)| *path == other) {
+            all = all.merge(Serialized::default(&other, None::<String>));
+        }
+        all = all.merge(Serialized::default(&mine, &variable.value));
+        given.push((mine, variable.name.clone()));
+    }
+    Ok(all)
+}
+
+fn explain(error: &figment::Error, file: Option<&Path>, given: &[(String, String)]) -> Error {
     let path = error.path.join(".");
     // The environment wins over the file, so what it gave is what was read.
-    let is_from_environment = environment.0.iter().any(|(given, _)| *given == path);
-    let source = match file {
-        _ if is_from_environment => format!("the environment variable {}", variable_of(&path)),
-        Some(file) => file.display().to_string(),
-        None => "the settings".to_owned(),
+    let variable = given.iter().find(|(given, _)| *given == path);
+    let source = match (variable, file) {
+        (Some((_, variable)), _) => format!("the environment variable {variable}"),
+        (None, Some(file)) => file.display().to_string(),
+        (None, None) => "the settings".to_owned(),
     };
     Error::invalid(match &error.kind {
         Kind::UnknownField(..) => {
             format!("{path} in {source} is no setting; correct its name or remove it")
         }
-        kind => format!("{path} in {source}: {kind}"),
+        kind => without_credentials(&format!("{path} in {source}: {kind}")),
     })
 }

@@ -7,6 +7,8 @@ use rules::Kind;
 
 use super::*;
 
+mod clusters;
+
 const EXAMPLE: &str = include_str!("../../amigo-admin.example.toml");
 const DOCUMENT: &str = include_str!("../../docs/configuration.md");
 

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 mod api_keys;
 mod audit;
+mod collections;
 mod ids;
 mod maintenance;
 mod organizations;
@@ -36,6 +37,7 @@ mod users;
 
 pub use api_keys::{API_KEYS_MAX, ApiKey, NewApiKey};
 pub use audit::{AUDIT_OPENED, AuditHead, AuditRow, AuditVerdict};
+pub use collections::StoredCollection;
 pub use ids::object_id;
 pub use organizations::Organization;
 pub use roles::{NewRole, StoredRole};

@@ -42,6 +42,11 @@ pub(super) const STEPS: &[Step] = &[
         "audit log",
         include_str!("migrations/0006_audit_log.sql"),
     ),
+    (
+        7,
+        "collections",
+        include_str!("migrations/0007_collections.sql"),
+    ),
 ];
 
 /// Applies the steps that are missing, all or none.

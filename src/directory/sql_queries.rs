@@ -37,6 +37,8 @@ pub struct SqlQuery {
     pub planning_ms: u64,
     pub execution_ms: u64,
     pub peak_memory_bytes: u64,
+    /// What the caller should know of an answer, for example that values did not fit their columns.
+    pub warning: Option<String>,
 }
 
 /// How far a query is.
@@ -89,7 +91,7 @@ macro_rules! columns {
     () => {
         "query_id, org_id, user_org_id, user_id, sql_query, result_format, status, error, idempotency_key, created_at, \
          started_at, finished_at, expires_at, rows, bytes, bytes_scanned, queue_ms, planning_ms, execution_ms, \
-         peak_memory_bytes"
+         peak_memory_bytes, warning"
     };
 }
 
@@ -196,7 +198,7 @@ impl Directory {
     pub async fn finish_query(&self, query: &SqlQuery) -> Result<()> {
         sqlx::query(
             "UPDATE sql_queries SET status = ?2, error = ?3, finished_at = ?4, expires_at = ?5, rows = ?6, bytes = ?7,
-             bytes_scanned = ?8, queue_ms = ?9, planning_ms = ?10, execution_ms = ?11, peak_memory_bytes = ?12
+             bytes_scanned = ?8, queue_ms = ?9, planning_ms = ?10, execution_ms = ?11, peak_memory_bytes = ?12, warning = ?13
              WHERE query_id = ?1 AND status IN ('queued', 'running')",
         )
         .bind(&query.query_id)
@@ -211,6 +213,7 @@ impl Directory {
         .bind(number(query.planning_ms))
         .bind(number(query.execution_ms))
         .bind(number(query.peak_memory_bytes))
+        .bind(query.warning.as_deref())
         .execute(&self.pool)
         .await
         .map_err(failed)?;
@@ -277,7 +280,7 @@ async fn insert(
     query: &SqlQuery,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(concat!("INSERT INTO sql_queries (", columns!(), ")
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)"))
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)"))
     .bind(&query.query_id)
     .bind(query.org_id.as_str())
     .bind(query.user_org_id.as_str())
@@ -298,6 +301,7 @@ async fn insert(
     .bind(number(query.planning_ms))
     .bind(number(query.execution_ms))
     .bind(number(query.peak_memory_bytes))
+    .bind(query.warning.as_deref())
     .execute(&mut **transaction)
     .await
     .map(|_| ())
@@ -334,5 +338,6 @@ fn sql_query(row: &SqliteRow) -> Result<SqlQuery> {
         planning_ms: count("planning_ms")?,
         execution_ms: count("execution_ms")?,
         peak_memory_bytes: count("peak_memory_bytes")?,
+        warning: column(row, "warning")?,
     })
 }

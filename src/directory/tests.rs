@@ -4,6 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod collections;
 mod emails;
 mod migrations;
 mod temporary_grants;

@@ -18,8 +18,8 @@ use super::file::ResultFile;
 use super::plan::{Base, Planned, plan};
 use super::problem::{from_engine, unshowable};
 use super::protocol::{Cost, Output, Progress, Request};
+use super::server::Server;
 use super::sources::{self, comment};
-use super::worker::Server;
 
 /// A query's end.
 #[derive(Debug)]
@@ -74,7 +74,10 @@ async fn answer(
                 .map(|()| Vec::new())
         }
     };
-    cost.bytes_scanned = plan.map_or(0, |plan| sources::bytes_scanned(&plan));
+    if let Some(plan) = plan {
+        cost.bytes_scanned = sources::bytes_scanned(&plan);
+        cost.warning = sources::warning(&plan);
+    }
     let body = result?;
     cost.bytes = cost.bytes.max(body.len() as u64);
     Ok(body)

@@ -5,6 +5,7 @@
 //! all of that then ends the child, never the server. A child serves one query at a time with a session made for that
 //! query alone. Not here: who may run a query, and for how long.
 
+mod attend;
 mod confine;
 mod dialect;
 mod execute;
@@ -19,6 +20,7 @@ mod problem;
 mod process;
 mod protocol;
 mod queue;
+mod server;
 mod sources;
 mod spelling;
 mod spill;
@@ -26,6 +28,6 @@ mod spill;
 mod walls;
 pub mod worker;
 
+pub use attend::{Attendant, Batches};
 pub use pool::{Pool, PoolSettings, Ran};
-pub use process::Attendant;
 pub use protocol::{Cost, Format, Output, Progress, Request, Rows, ServerTable};

@@ -40,8 +40,9 @@ use super::functions::Functions;
 use super::joins::CooperativeJoins;
 use super::problem::{self, from_engine};
 use super::protocol::Request;
+use super::server::Server;
 use super::spelling::{Insensitive, Spelling};
-use super::worker::{Server, Settings};
+use super::worker::Settings;
 use super::{dialect, names, sources};
 use crate::lake::Lake;
 
@@ -345,6 +346,7 @@ pub(super) fn session(
         .with_window_functions(functions.window)
         .with_higher_order_functions(functions.higher_order)
         .with_table_function_list(functions.table)
+        .with_optimizer_rule(Arc::new(sources::PushedDown))
         .with_physical_optimizer_rule(Arc::new(CooperativeJoins))
         .with_catalog_list(Arc::new(catalogs))
         // The instant the caller asked at, once for the whole query.

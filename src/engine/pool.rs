@@ -9,7 +9,8 @@ use rules::{Error, OrgId, Result};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{Instrument, Span, info_span};
 
-use super::process::{Attendant, Worker, yield_to_others};
+use super::attend::Attendant;
+use super::process::{Ended, Worker, yield_to_others};
 use super::protocol::{Answer, Cost, Outcome, Request};
 use super::queue::{Queue, Slot};
 use super::spill::SpillDir;
@@ -109,14 +110,15 @@ impl Pool {
             let worker = self.take(&request.org_id)?;
             let was_used = worker.org.is_some();
             let ran = self.run_on(worker, request, attendant, deadline, slot);
-            let (answer, body) = ran.await?;
-            if was_used && answer.outcome == Outcome::Unavailable {
+            let ended = ran.await?;
+            let own = ended.failure.is_none();
+            if was_used && own && ended.answer.outcome == Outcome::Unavailable {
                 // Folders that were replaced since the worker was confined are closed to it, and open to a new one.
                 let worker = Worker::start(&self.settings, &self.spill)?;
                 let ran = self.run_on(worker, request, attendant, deadline, slot);
                 return ran.await;
             }
-            Ok((answer, body))
+            Ok(ended)
         };
         let (cost, result) = told(ran.await);
         counted.ends(&result);
@@ -208,12 +210,12 @@ impl Pool {
         attendant: &dyn Attendant,
         deadline: Instant,
         slot: Option<&Slot>,
-    ) -> Result<(Answer, Vec<u8>)> {
+    ) -> Result<Ended> {
         const LOOK: Duration = Duration::from_millis(20);
         let group = worker.group();
         let mut yields = false;
         let ran = {
-            let running = worker.run(request, attendant);
+            let running = worker.run(request, attendant, deadline);
             let running = running.instrument(info_span!(target: TARGET, "run query"));
             let mut run = std::pin::pin!(timeout_at(deadline, running));
             loop {
@@ -228,14 +230,14 @@ impl Pool {
             }
         };
         match ran {
-            Ok(Ok((answer, body))) => {
-                self.warn_once(&answer);
-                if answer.spent || yields || request.output.is_file() {
+            Ok(Ok(ended)) => {
+                self.warn_once(&ended.answer);
+                if ended.answer.spent || yields || request.output.is_file() {
                     worker.end().await;
                 } else {
                     self.keep(worker);
                 }
-                Ok((answer, body))
+                Ok(ended)
             }
             Ok(Err(broken)) => {
                 self.settings.metrics.worker_died();
@@ -317,13 +319,20 @@ fn waiting() -> Span {
 }
 
 /// An answer's cost and, of its body, what the caller may know.
-fn told(ran: Result<(Answer, Vec<u8>)>) -> (Cost, Result<Vec<u8>>) {
-    let (answer, body) = match ran {
-        Ok(ran) => ran,
+fn told(ran: Result<Ended>) -> (Cost, Result<Vec<u8>>) {
+    let Ended {
+        answer,
+        body,
+        failure,
+    } = match ran {
+        Ok(ended) => ended,
         Err(error) => return (Cost::default(), Err(error)),
     };
     if answer.outcome == Outcome::Done {
         return (answer.cost, Ok(body));
+    }
+    if let Some(failure) = failure {
+        return (answer.cost, Err(failure));
     }
     let text = String::from_utf8_lossy(&body).into_owned();
     let error = match answer.outcome {

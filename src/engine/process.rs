@@ -2,31 +2,19 @@
 
 use std::process::Stdio;
 
+use futures::{StreamExt, stream};
 use rules::{Error, OrgId, Result};
 use rustix::process::Pid;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::time::Instant;
 
+use super::attend::{Attendant, Attended};
 use super::pool::PoolSettings;
-use super::protocol::{
-    Answer, FRAME_BYTES_MAX, Input, Message, Progress, Request, Rows, ServerTable, frame,
-};
+use super::protocol::{Answer, FRAME_BYTES_MAX, Input, Message, Request, frame};
 use super::spill::SpillDir;
 use crate::metrics::Held;
-
-/// What a running query asks of the server, and tells it.
-#[async_trait::async_trait]
-pub trait Attendant: Send + Sync {
-    /// The next rows of a table of the server's, as this query's caller may see it.
-    ///
-    /// # Errors
-    /// When they cannot be read; the query then fails.
-    async fn rows(&self, table: ServerTable, after: Option<String>) -> Result<Rows>;
-
-    /// The query is that far.
-    fn progress(&self, _progress: Progress) {}
-}
 
 /// Free memory that a worker keeps for what it needs next: 32 MiB.
 const KEPT_BYTES: &str = "33554432";
@@ -67,6 +55,40 @@ impl From<Broken> for Box<dyn std::error::Error + Send + Sync> {
     fn from(broken: Broken) -> Self {
         broken.0.into()
     }
+}
+
+/// What a query came to.
+pub(super) struct Ended {
+    pub answer: Answer,
+    pub body: Vec<u8>,
+    /// What the server could not give it.
+    pub failure: Option<Error>,
+}
+
+async fn say(input: &mut ChildStdin, said: &Input) -> Result<(), Broken> {
+    let frame = frame(said).map_err(Broken)?;
+    input.write_all(&frame).await.map_err(Broken)
+}
+
+/// The worker's next message, and the body of an answer.
+async fn hear(output: &mut BufReader<ChildStdout>) -> Result<(Message, Vec<u8>), Broken> {
+    let length = output.read_u32_le().await.map_err(Broken)? as usize;
+    if length > FRAME_BYTES_MAX {
+        return Err(unexpected(&format!("a message of {length} bytes")));
+    }
+    let mut message = vec![0; length];
+    output.read_exact(&mut message).await.map_err(Broken)?;
+    let message = serde_json::from_slice(&message).map_err(|error| Broken(error.into()))?;
+    let mut body = Vec::new();
+    if let Message::Answer(answer) = &message {
+        body.resize(answer.bytes, 0);
+        output.read_exact(&mut body).await.map_err(Broken)?;
+    }
+    Ok((message, body))
+}
+
+fn unexpected(what: &str) -> Broken {
+    Broken(std::io::Error::other(format!("unexpected: {what}")))
 }
 
 impl Worker {
@@ -121,57 +143,50 @@ impl Worker {
         Pid::from_raw(pid)
     }
 
+    /// Runs a query. What `attendant` cannot give by the deadline it fails of.
     pub(super) async fn run(
         &mut self,
         request: &Request,
         attendant: &dyn Attendant,
-    ) -> Result<(Answer, Vec<u8>), Broken> {
+        deadline: Instant,
+    ) -> Result<Ended, Broken> {
         self.org = Some(request.org_id.clone());
-        self.say(&Input::Request(Box::new(request.clone()))).await?;
-        let answer = loop {
-            match self.hear().await? {
-                Message::Progress(progress) => attendant.progress(progress),
-                Message::Wants { table, after } => {
-                    let rows = attendant.rows(table, after).await.inspect_err(|error| {
-                        tracing::error!(
-                            error = error as &dyn std::error::Error,
-                            "a table of the server's cannot be read"
-                        );
-                    });
-                    self.say(&Input::Rows(rows.ok())).await?;
+        say(&mut self.input, &Input::Request(Box::new(request.clone()))).await?;
+        let (input, output) = (&mut self.input, &mut self.output);
+        // A stream, whose next message is not lost while something is said.
+        let messages = stream::unfold(output, |output| async {
+            Some((hear(output).await, output))
+        });
+        let mut messages = std::pin::pin!(messages);
+        let mut attended = Attended::new(attendant, deadline);
+        let mut failure = None;
+        loop {
+            tokio::select! {
+                message = messages.next() => {
+                    let Some(message) = message else { return Err(unexpected("nothing")) };
+                    match message? {
+                        (Message::Answer(answer), body) => {
+                            return Ok(Ended { answer, body, failure });
+                        }
+                        (message, _) => attended.hear(message).ok_or_else(|| unexpected("a message"))?,
+                    }
                 }
-                Message::Answer(answer) => break answer,
-                Message::Pong => return Err(Broken(std::io::Error::other("an answer to no ping"))),
+                said = attended.next() => {
+                    failure = failure.or(said.failure);
+                    say(input, &said.input).await?;
+                    input.write_all(&said.body).await.map_err(Broken)?;
+                }
             }
-        };
-        let mut body = vec![0; answer.bytes];
-        self.output.read_exact(&mut body).await.map_err(Broken)?;
-        Ok((answer, body))
+        }
     }
 
     /// Waits until the worker answers; only before its first query.
     pub(super) async fn ping(&mut self) -> Result<(), Broken> {
-        self.say(&Input::Ping).await?;
-        match self.hear().await? {
-            Message::Pong => Ok(()),
-            other => Err(Broken(std::io::Error::other(format!("{other:?}")))),
+        say(&mut self.input, &Input::Ping).await?;
+        match hear(&mut self.output).await? {
+            (Message::Pong, _) => Ok(()),
+            (other, _) => Err(unexpected(&format!("{other:?}"))),
         }
-    }
-
-    async fn say(&mut self, input: &Input) -> Result<(), Broken> {
-        let frame = frame(input).map_err(Broken)?;
-        self.input.write_all(&frame).await.map_err(Broken)
-    }
-
-    async fn hear(&mut self) -> Result<Message, Broken> {
-        let length = self.output.read_u32_le().await.map_err(Broken)? as usize;
-        if length > FRAME_BYTES_MAX {
-            let error = format!("a message of {length} bytes");
-            return Err(Broken(std::io::Error::other(error)));
-        }
-        let mut message = vec![0; length];
-        self.output.read_exact(&mut message).await.map_err(Broken)?;
-        serde_json::from_slice(&message).map_err(|error| Broken(error.into()))
     }
 
     /// Kills the process and waits until it is gone.

@@ -2,12 +2,14 @@
 //! and output.
 //!
 //! The server sends a [`Request`]. The worker says any number of times what it has [done so far](Message::Progress) or
-//! [needs](Message::Wants), which the server sends, and at last its [`Answer`].
+//! needs ([rows of the server's](Message::Wants), [documents](Message::Ask)), which the server sends, and at last its
+//! [`Answer`].
 
 use std::io::{Read, Write};
 
 use chrono::{DateTime, Utc};
-use rules::{Caller, OrgId};
+use collections::{Question, Table};
+use rules::{Caller, OrgId, TableName};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -30,6 +32,10 @@ pub struct Request {
     pub declared: Vec<DeclaredTable>,
     /// The server's tables that exist for the caller.
     pub server_tables: Vec<ServerTable>,
+    /// The collections that are tables, as far as the server knows; none: the organization has no cluster.
+    pub collections: Option<Vec<TableName>>,
+    /// Those of them that stand before the lake's tables of their names.
+    pub preferred: Vec<TableName>,
     pub output: Output,
 }
 
@@ -106,8 +112,8 @@ impl Format {
     }
 }
 
-/// What a query took.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What a query took, and what is to be known of its answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
     /// Of the answer.
     pub rows: u64,
@@ -121,6 +127,8 @@ pub struct Cost {
     pub execution_ms: u64,
     /// The most memory the worker's process had, the engine itself included.
     pub peak_memory_bytes: u64,
+    /// What may be wrong with the answer although the query did not fail.
+    pub warning: Option<String>,
 }
 
 /// How far a query is that writes a file.
@@ -146,6 +154,25 @@ pub(super) enum Message {
         table: ServerTable,
         after: Option<String>,
     },
+    /// What a collection looks like. The server [replies](Reply::Table).
+    Describe {
+        id: u32,
+        table: TableName,
+    },
+    /// A question to a collection. The server fetches the first batch of the answer, and keeps it.
+    Ask {
+        id: u32,
+        table: TableName,
+        question: Box<Question>,
+    },
+    /// The next batch of the answer to the question of that number. The server replies with it.
+    Next {
+        id: u32,
+    },
+    /// The rest of the answer is not wanted.
+    Close {
+        id: u32,
+    },
     Answer(Answer),
     /// The answer to a ping.
     Pong,
@@ -166,8 +193,27 @@ pub(super) enum Input {
     Request(Box<Request>),
     /// What the worker wanted, or none where the server cannot give it.
     Rows(Option<Rows>),
+    /// To the worker's message of that number.
+    Reply {
+        id: u32,
+        reply: Reply,
+    },
     /// Before the first request: whether the worker answers.
     Ping,
+}
+
+/// What the server replies of a collection.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Reply {
+    Table(Option<Table>),
+    /// Documents, as a BSON array of so many bytes, which follow.
+    Batch {
+        bytes: usize,
+    },
+    /// There are no more documents.
+    End,
+    /// The server knows why, and says so when the query has failed.
+    Failed,
 }
 
 /// The head of an answer; `bytes` of body follow it.
@@ -224,6 +270,13 @@ pub(super) fn read_frame<T: serde::de::DeserializeOwned>(
     let mut json = vec![0; length];
     input.read_exact(&mut json)?;
     Ok(Some(serde_json::from_slice(&json)?))
+}
+
+/// Reads so many bytes, which follow a frame.
+pub(super) fn read_body(input: &mut impl Read, bytes: usize) -> std::io::Result<Vec<u8>> {
+    let mut body = vec![0; bytes];
+    input.read_exact(&mut body)?;
+    Ok(body)
 }
 
 /// Writes a message, and behind an answer its body.

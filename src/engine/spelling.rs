@@ -126,9 +126,8 @@ impl SchemaProvider for Insensitive {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        let Some(name) = self.name(name) else {
-            return Ok(None);
-        };
+        // Of one that is not listed, the tables themselves know more.
+        let name = self.name(name).unwrap_or_else(|| name.to_ascii_lowercase());
         if let Some(table) = lock(&self.opened).get(&name) {
             return Ok(table.clone());
         }

@@ -12,7 +12,8 @@ use url::Url;
 
 use super::functions::Functions;
 use super::plan::{Base, Scope, session, verify};
-use super::worker::{self, Server};
+use super::server::Server;
+use super::worker;
 use super::{Output, Request, ServerTable};
 use crate::lake::Lake;
 
@@ -144,6 +145,8 @@ fn request(lake: Url) -> Request {
         retention_days: 30,
         declared: Vec::new(),
         server_tables: ServerTable::ALL.to_vec(),
+        collections: None,
+        preferred: Vec::new(),
         output: Output::Page {
             rows: 10,
             bytes: 1024,

@@ -4,9 +4,8 @@
 //! It dies with its parent: the end of standard input, which also the death of the parent brings, ends it at once, even
 //! in the middle of a query.
 
-use std::io::Write;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rules::{Error, Kind, OrgId, Result};
@@ -18,9 +17,9 @@ use super::execute::{self, Done};
 use super::memory::Memory;
 use super::plan;
 use super::protocol::{
-    Answer, Cost, Input, Message, Outcome, Output, Progress, Request, Rows, ServerTable,
-    read_frame, write_message,
+    Answer, Cost, Input, Message, Outcome, Output, Request, read_frame, write_message,
 };
+use super::server::Server;
 use crate::core_dumps;
 
 /// Deep expressions recurse in the planner; what one needs is far below this, and untouched stack costs no memory.
@@ -31,9 +30,6 @@ const BLOCKING_THREADS: usize = 8;
 
 /// A worker that has worked for so long is replaced, so that there is a limit for the processor's time of each.
 const BUSY: Duration = Duration::from_secs(600);
-
-/// How often the server is told how far a query is.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The hidden `query-worker` command's settings.
 #[derive(Debug, Clone, clap::Args)]
@@ -72,7 +68,9 @@ pub fn run(settings: &Settings) -> Result<()> {
                 write_message(&mut std::io::stdout().lock(), &Message::Pong, &[])
                     .map_err(failed)?;
             }
-            Some(Input::Rows(_)) => return Err(Error::internal("the server sent rows first")),
+            Some(Input::Rows(_) | Input::Reply { .. }) => {
+                return Err(Error::internal("the server answered first"));
+            }
             None => return Ok(()),
         }
     };
@@ -83,7 +81,7 @@ pub fn run(settings: &Settings) -> Result<()> {
         .enable_all()
         .build()
         .map_err(failed)?;
-    let (requests, server) = listen();
+    let (requests, server) = Server::listen();
     let mut busy = Duration::ZERO;
     for request in std::iter::once(first).chain(requests) {
         confinement.check(&request)?;
@@ -188,46 +186,6 @@ fn answer(
     (outcome, cost, body)
 }
 
-/// The server, as a query sees it.
-#[derive(Debug)]
-pub(super) struct Server {
-    rows: Mutex<mpsc::Receiver<Option<Rows>>>,
-    told: Mutex<Option<std::time::Instant>>,
-}
-
-impl Server {
-    /// One that answers nothing.
-    #[cfg(test)]
-    pub(super) fn silent() -> Arc<Self> {
-        let rows = Mutex::new(mpsc::channel().1);
-        let told = Mutex::default();
-        Arc::new(Self { rows, told })
-    }
-
-    /// Asks for the next rows of a table; blocks until they are here. None: the server cannot give them.
-    pub(super) fn rows(&self, table: ServerTable, after: Option<String>) -> Option<Rows> {
-        // One question at a time: the answers carry no address.
-        let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        self.say(&Message::Wants { table, after }, &[]).ok()?;
-        rows.recv().ok().flatten()
-    }
-
-    /// Tells how far the query is, now and then.
-    pub(super) fn progress(&self, progress: Progress) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_some_and(|told| told.elapsed() < PROGRESS_INTERVAL) {
-            return;
-        }
-        *told = Some(std::time::Instant::now());
-        // A server that is gone ends this process by the end of its input.
-        let _ = self.say(&Message::Progress(progress), &[]);
-    }
-
-    fn say(&self, message: &Message, body: &[u8]) -> std::io::Result<()> {
-        write_message(&mut std::io::stdout().lock(), message, body)
-    }
-}
-
 /// The message and its causes.
 fn for_log(error: &Error) -> Vec<u8> {
     let mut text = error.to_string();
@@ -255,38 +213,4 @@ fn limit(settings: &Settings) -> Result<()> {
     // Behind the server's own limit, which a server that hangs would forget.
     let seconds = (BUSY.as_secs() + settings.query_seconds).saturating_mul(cores as u64 + 1);
     setrlimit(Resource::Cpu, at_most(seconds)).map_err(failed)
-}
-
-/// Reads what the server says on a thread of its own, which ends the process with its input.
-fn listen() -> (impl Iterator<Item = Request>, Arc<Server>) {
-    let (requests, received) = mpsc::channel();
-    let (rows, received_rows) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut input = std::io::stdin().lock();
-        let code = loop {
-            let taken = match read_frame(&mut input) {
-                Ok(Some(Input::Request(request))) => requests.send(*request).is_ok(),
-                Ok(Some(Input::Rows(some))) => rows.send(some).is_ok(),
-                // Only a worker that is nobody's yet is asked.
-                Ok(Some(Input::Ping)) => break 1,
-                Ok(None) => break 0,
-                Err(error) => {
-                    let _ = writeln!(
-                        std::io::stderr(),
-                        "the query worker's input is broken: {error}"
-                    );
-                    break 1;
-                }
-            };
-            if !taken {
-                break 0;
-            }
-        };
-        std::process::exit(code);
-    });
-    let server = Server {
-        rows: Mutex::new(received_rows),
-        told: Mutex::default(),
-    };
-    (received.into_iter(), Arc::new(server))
 }

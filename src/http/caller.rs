@@ -236,12 +236,17 @@ pub(super) async fn may_write_logs(
 /// The cluster named in `x-mongo-cluster-name`, if it is a known one.
 ///
 /// # Errors
-/// `Unprocessable` otherwise.
+/// `Unprocessable` otherwise, and for a header that comes twice.
 pub(super) async fn cluster(app: &App, headers: &HeaderMap) -> Result<Option<ClusterName>> {
     const HEADER: &str = "x-mongo-cluster-name";
-    let Some(name) = headers.get(HEADER) else {
+    let mut names = headers.get_all(HEADER).iter();
+    let Some(name) = names.next() else {
         return Ok(None);
     };
+    if names.next().is_some() {
+        let loc = ["header", HEADER];
+        return Err(Error::unprocessable(&loc, "comes twice", "value_error"));
+    }
     let unknown = || {
         Error::unprocessable(
             &["header", HEADER],

@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::caller::Organization;
-use super::openapi::{InOrganization, ServerErrors};
+use super::openapi::{OrganizationInPath, ServerErrors};
 use super::problem::{ErrorResponse, Problem};
 use crate::app::App;
 
@@ -26,7 +26,7 @@ pub(super) struct Ping {
 /// For anybody, and always up, so that a client can tell maintenance from other trouble.
 #[utoipa::path(
     get, path = "/v1/{organization}/admin/ping", operation_id = "ping", tag = "Admin", security(()),
-    params(InOrganization),
+    params(OrganizationInPath),
     responses(
         (status = 200, body = Ping, description = "Whether the server is in maintenance."),
         (status = 404, body = ErrorResponse, description = "What the path names is no organization's id."),

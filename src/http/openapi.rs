@@ -35,7 +35,8 @@ pub(super) use identity_requests::{
 };
 pub(super) use otlp::OtlpResponses;
 pub(super) use shared::{
-    BodyErrors, CallerErrors, InOrganization, LimitedErrors, PermissionErrors, ServerErrors,
+    BodyErrors, CallerErrors, InOrganization, LimitedErrors, OnCluster, OrganizationInPath,
+    PermissionErrors, ServerErrors,
 };
 
 /// Where the document is served.

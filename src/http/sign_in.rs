@@ -13,11 +13,11 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::audited::{opening, read, tell};
-use super::caller::Organization;
+use super::caller::{Organization, cluster, located};
 use super::client::Client;
 use super::layers::Seen;
 use super::limited::limited;
-use super::openapi::{InOrganization, LimitedErrors, SignInHeaders};
+use super::openapi::{LimitedErrors, OnCluster, SignInHeaders};
 use super::problem::{ErrorResponse, Problem};
 use crate::app::App;
 use crate::guard::{Action, Actor, Endpoint};
@@ -34,7 +34,7 @@ struct SignedIn {
     expires_at: DateTime<Utc>,
 }
 
-/// The three headers, all required.
+/// The three headers, each required, and once.
 struct Credentials {
     key: String,
     key_id: String,
@@ -49,7 +49,7 @@ struct Credentials {
     security((
         "API-Key-Authorization-Key" = [], "API-Key-Authorization-ID" = [], "API-Key-Authorization-UserID" = []
     )),
-    params(InOrganization, SignInHeaders),
+    params(OnCluster, SignInHeaders),
     responses(
         (status = 200, body = SignedIn, description = "Signed in."),
         LimitedErrors,
@@ -64,6 +64,7 @@ pub(super) async fn post(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let credentials = credentials(&headers)?;
+    let cluster = cluster(&app, &headers).await?;
     let caller = format!("{org}/{}", credentials.key_id);
     let now = app.clock.now();
     // The address first: who tries many keys from one place is stopped without using up those keys' own limits.
@@ -75,7 +76,7 @@ pub(super) async fn post(
         // What cannot be a user's id is no user; the answer is the same as for any other unknown one.
         let user_id = UserId::parse(&credentials.user_id).or_else(|_| UserId::parse("nobody"))?;
         seen.note(&org, &user_id);
-        app.identity.known_organization(&org).await?;
+        located(&app, &org, cluster.as_ref()).await?;
         let key_id: String = credentials.key_id.chars().take(KEY_ID_CHARS_MAX).collect();
         let actor = Actor::Claimed(org.clone(), user_id.clone());
         let opening = opening(&org, actor, &seen, Action::SignIn.on(key_id));
@@ -97,18 +98,22 @@ pub(super) async fn post(
 }
 
 fn credentials(headers: &HeaderMap) -> Result<Credentials> {
-    let mut missing = Vec::new();
+    let mut wrong = Vec::new();
     let mut read = |name: &str| {
-        let value = headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .filter(|value| !value.is_empty());
+        let values: Vec<_> = headers.get_all(name).iter().collect();
+        let value = match values[..] {
+            [value] => value.to_str().ok().filter(|value| !value.is_empty()),
+            _ => None,
+        };
         if value.is_none() {
-            let loc = vec!["header".to_owned(), name.to_owned()];
-            missing.push(Violation {
-                loc,
-                msg: "Field required".to_owned(),
-                kind: "missing".to_owned(),
+            let (msg, kind) = match values.len() {
+                0 | 1 => ("Field required", "missing"),
+                _ => ("comes twice", "value_error"),
+            };
+            wrong.push(Violation {
+                loc: vec!["header".to_owned(), name.to_owned()],
+                msg: msg.to_owned(),
+                kind: kind.to_owned(),
             });
         }
         value.unwrap_or_default().to_owned()
@@ -118,11 +123,11 @@ fn credentials(headers: &HeaderMap) -> Result<Credentials> {
         key_id: read("x-api-key-id"),
         user_id: read("x-user-id"),
     };
-    if missing.is_empty() {
+    if wrong.is_empty() {
         return Ok(credentials);
     }
     Err(Error::new(
-        Kind::Unprocessable(missing),
-        "sign-in needs the headers x-api-key, x-api-key-id and x-user-id",
+        Kind::Unprocessable(wrong),
+        "sign-in needs the headers x-api-key, x-api-key-id and x-user-id, each once",
     ))
 }

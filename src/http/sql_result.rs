@@ -22,7 +22,8 @@ use super::caller::{authenticate, cluster, located};
 use super::client::Client;
 use super::layers::Seen;
 use super::openapi::{
-    CallerErrors, InOrganization, PermissionErrors, QueryStatusName, ResultQuery, ServerErrors,
+    CallerErrors, InOrganization, OrganizationInPath, PermissionErrors, QueryStatusName,
+    ResultQuery, ServerErrors,
 };
 use super::problem::{ErrorResponse, Problem};
 use super::sql_query::submitted;
@@ -188,7 +189,7 @@ fn seconds(query: &SqlQuery, now: DateTime<Utc>) -> f64 {
     get, path = "/v1/{organization}/admin/sql_query/{query_id}/result", operation_id = "get-sql-query-result", tag = "Admin",
     security(()),
     params(
-        InOrganization,
+        OrganizationInPath,
         ("query_id" = String, Path, description = "The id of the submission."),
         ResultQuery,
     ),

@@ -1,14 +1,18 @@
 //! The history of queries: written behind the answers, read by `query_history`.
 
 use chrono::{DateTime, Utc};
-use rules::{Caller, Error, Kind, OrgId, Result, UserId};
+use collections::{Question, Table};
+use futures::{StreamExt, stream};
+use rules::{Caller, Error, Kind, OrgId, Result, TableName, UserId};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::{AUDIT_PERMISSION, SqlQueries, has, may_see_others};
 use crate::clock::Clock;
-use crate::directory::{Directory, QueryStatus, SqlQuery, object_id};
-use crate::engine::{Attendant, Cost, Ran, Rows, ServerTable};
+use crate::clusters::{Asking, Collections};
+use crate::directory::{Directory, Organization, QueryStatus, SqlQuery, object_id};
+use crate::engine::{Attendant, Batches, Cost, Ran, Rows, ServerTable};
 use crate::guard::Audit;
 
 /// Rows of the history that go to a worker at once.
@@ -106,6 +110,7 @@ pub(super) fn new_query(
         planning_ms: 0,
         execution_ms: 0,
         peak_memory_bytes: 0,
+        warning: None,
     })
 }
 
@@ -118,11 +123,13 @@ pub(super) fn note(query: &mut SqlQuery, ran: &Ran, now: DateTime<Utc>) {
         planning_ms,
         execution_ms,
         peak_memory_bytes,
+        ref warning,
     } = ran.cost;
     query.queue_ms = u64::try_from(ran.queued.as_millis()).unwrap_or(u64::MAX);
     (query.rows, query.bytes, query.bytes_scanned) = (rows, bytes, bytes_scanned);
     (query.planning_ms, query.execution_ms) = (planning_ms, execution_ms);
     query.peak_memory_bytes = peak_memory_bytes;
+    query.warning.clone_from(warning);
     query.finished_at = Some(now);
     query.status = QueryStatus::Succeeded;
     if let Err(error) = &ran.result {
@@ -159,6 +166,11 @@ impl<'a> Entry<'a> {
         })
     }
 
+    /// Empty when the query has ended.
+    pub(super) fn query_id(&self) -> &str {
+        self.query.as_ref().map_or("", |query| &query.query_id)
+    }
+
     /// Notes how the query went; returns its answer.
     pub(super) fn end(mut self, ran: Ran) -> Result<Vec<u8>> {
         if let Some(mut query) = self.query.take() {
@@ -179,7 +191,7 @@ impl Drop for Entry<'_> {
     }
 }
 
-/// What one caller may see of the server's tables.
+/// What one caller's query may see of the server's tables and of the organization's collections.
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) directory: Directory,
@@ -190,10 +202,18 @@ pub(super) struct Reader {
     pub(super) sees_audit: bool,
     /// Whose queries are shown; none: everybody's.
     user: Option<(OrgId, UserId)>,
+    collections: Option<Collections>,
+    query_id: String,
 }
 
 impl Reader {
-    pub(super) fn new(queries: &SqlQueries, org: &OrgId, caller: &Caller) -> Self {
+    pub(super) fn new(
+        queries: &SqlQueries,
+        organization: &Organization,
+        caller: &Caller,
+        query_id: &str,
+    ) -> Self {
+        let org = &organization.org_id;
         let own = (caller.org_id.clone(), caller.user_id.clone());
         Self {
             directory: queries.directory.clone(),
@@ -202,6 +222,8 @@ impl Reader {
             org_id: org.clone(),
             sees_audit: has(caller, org, AUDIT_PERMISSION),
             user: (!may_see_others(caller, org)).then_some(own),
+            collections: queries.collections(organization),
+            query_id: query_id.to_owned(),
         }
     }
 
@@ -254,6 +276,36 @@ impl Attendant for Reader {
             ServerTable::QueryHistory => self.query_history(after).await,
         }
     }
+
+    async fn table(&self, name: &TableName) -> Result<Option<Table>> {
+        match &self.collections {
+            Some(collections) => collections.table(name).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn ask(
+        &self,
+        name: &TableName,
+        question: &Question,
+        deadline: Instant,
+    ) -> Result<Batches> {
+        let Some(collections) = &self.collections else {
+            return Err(Error::internal(
+                "a worker asked for a collection where there is none",
+            ));
+        };
+        let asking = Asking {
+            deadline,
+            comment: self.query_id.clone(),
+        };
+        let answers = collections.ask(name, question, &asking).await?;
+        let batches = stream::try_unfold(answers, async |mut answers| {
+            let batch = answers.next().await?;
+            Ok(batch.map(|batch| (batch, answers)))
+        });
+        Ok(batches.boxed())
+    }
 }
 
 /// Where a page ended, as the one before it told the worker.
@@ -284,6 +336,7 @@ fn row(query: &SqlQuery) -> serde_json::Value {
         "planning_ms": query.planning_ms,
         "execution_ms": query.execution_ms,
         "peak_memory_bytes": query.peak_memory_bytes,
+        "warning": query.warning,
     })
 }
 
@@ -365,6 +418,8 @@ mod tests {
                 org_id: org.clone(),
                 sees_audit: false,
                 user,
+                collections: None,
+                query_id: String::new(),
             };
             let (rows, taken) = all(&reader).await;
             let ids: HashSet<String> = rows.iter().map(|row| row["query_id"].to_string()).collect();

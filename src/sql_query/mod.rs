@@ -18,6 +18,7 @@ use rules::{Caller, Decision, OrgId, RequiredPermission, decide};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::clusters::{Clusters, Collections};
 use crate::config::Config;
 use crate::directory::{Directory, Organization};
 use crate::engine::{self, Pool, ServerTable};
@@ -45,6 +46,7 @@ pub struct SqlQueries {
     pool: Arc<Pool>,
     lake: Lake,
     directory: Directory,
+    clusters: Arc<Clusters>,
     clock: Clock,
     config: Config,
     history: History,
@@ -62,6 +64,7 @@ impl SqlQueries {
         pool: Arc<Pool>,
         lake: Lake,
         directory: Directory,
+        clusters: Arc<Clusters>,
         clock: Clock,
         audit: Audit,
         config: &Config,
@@ -73,6 +76,7 @@ impl SqlQueries {
             audit,
             signer: Signer::open(directory.clone(), clock.clone()).await?,
             directory,
+            clusters,
             clock,
             config: config.clone(),
             running: Mutex::default(),
@@ -106,7 +110,7 @@ impl SqlQueries {
         }
     }
 
-    fn request(
+    async fn request(
         &self,
         organization: &Organization,
         caller: Caller,
@@ -118,6 +122,10 @@ impl SqlQueries {
         if has(&caller, &organization.org_id, AUDIT_PERMISSION) {
             server_tables.push(ServerTable::AuditLog);
         }
+        let (collections, preferred) = match self.collections(organization) {
+            Some(collections) => (Some(collections.names().await), collections.preferred()),
+            None => (None, Vec::new()),
+        };
         engine::Request {
             lake: self.lake.url().clone(),
             org_id: organization.org_id.clone(),
@@ -127,8 +135,16 @@ impl SqlQueries {
             retention_days: organization.retention_days_or(self.config.retention.days),
             declared: self.config.declared_tables(&organization.org_id),
             server_tables,
+            collections,
+            preferred,
             output,
         }
+    }
+
+    /// The organization's collections, where its cluster has any.
+    fn collections(&self, organization: &Organization) -> Option<Collections> {
+        self.clusters
+            .of(&organization.org_id, &organization.cluster)
     }
 }
 

@@ -55,8 +55,9 @@ pub async fn run(
         bytes: queries.config.limits.sql_result_bytes,
     };
     let entry = Entry::begin(queries, &organization.org_id, &caller, &sql, now)?;
-    let reader = Reader::new(queries, &organization.org_id, &caller);
+    let reader = Reader::new(queries, organization, &caller, entry.query_id());
     let request = queries.request(organization, caller, sql, now, output);
+    let request = request.await;
     let ran = queries.pool.run(&request, &reader, deadline).await;
     let rows = ran.cost.rows;
     let json = entry.end(ran)?;

@@ -4,8 +4,10 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use rules::{Caller, Error, OrgId, Result};
+use collections::{Question, Table};
+use rules::{Caller, Error, OrgId, Result, TableName};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{Instrument, info_span};
 
 use super::SqlQueries;
@@ -13,7 +15,7 @@ use super::history::{Reader, new_query, note};
 use super::results::ResultFile;
 use super::signed_url::{SignedUrl, expired, forged};
 use crate::directory::{Organization, QueryStatus, SqlQuery};
-use crate::engine::{Attendant, Format, Output, Progress, Request, Rows, ServerTable};
+use crate::engine::{Attendant, Batches, Format, Output, Progress, Request, Rows, ServerTable};
 use crate::traces::TARGET;
 
 const RESTARTED: &str = "the server restarted; submit it again";
@@ -64,6 +66,19 @@ struct Watched {
 impl Attendant for Watched {
     async fn rows(&self, table: ServerTable, after: Option<String>) -> Result<Rows> {
         self.reader.rows(table, after).await
+    }
+
+    async fn table(&self, name: &TableName) -> Result<Option<Table>> {
+        self.reader.table(name).await
+    }
+
+    async fn ask(
+        &self,
+        name: &TableName,
+        question: &Question,
+        deadline: Instant,
+    ) -> Result<Batches> {
+        self.reader.ask(name, question, deadline).await
     }
 
     fn progress(&self, progress: Progress) {
@@ -120,8 +135,8 @@ impl SqlQueries {
             format,
             bytes: self.config.limits.sql_file_bytes,
         };
-        let reader = Reader::new(self, org, &caller);
-        let request = self.request(organization, caller, sql, now, output);
+        let reader = Reader::new(self, organization, &caller, &query.query_id);
+        let request = self.request(organization, caller, sql, now, output).await;
         let handle = self.handle(&query).await?;
         self.start(query, request, reader);
         Ok(handle)

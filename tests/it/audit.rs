@@ -3,6 +3,7 @@
 
 mod downloads;
 mod failures;
+mod operations;
 mod operator;
 mod proof;
 

@@ -137,15 +137,34 @@ async fn every_combination_of_headers_has_its_status() {
 #[tokio::test]
 async fn a_header_that_comes_twice_is_none() {
     let server = Server::start(both);
-    let bearer = format!("Bearer {}", server.token(ORG, SUPER_ADMINISTRATOR));
-    let twice = [
-        ("authorization", bearer.clone()),
-        ("authorization", bearer.clone()),
-    ];
-    ask(&server, &twice).await.detail(401);
-    let org_ids = [("x-org-id", ORG.to_owned()), ("x-org-id", OTHER.to_owned())];
-    let headers = [&[("authorization", bearer)][..], &org_ids].concat();
-    ask(&server, &headers).await.detail(401);
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    let other = server.token(ORG, USER);
+    let bearer = ("authorization", format!("Bearer {token}"));
+    let user = ("authorization", format!("Bearer {other}"));
+    let protocol = |token: &str| ("sec-websocket-protocol", format!("auth, {token}"));
+    let org_id = |org: &str| ("x-org-id", org.to_owned());
+    let cluster = |cluster: &str| ("x-mongo-cluster-name", cluster.to_owned());
+    for (headers, expected) in [
+        (vec![bearer.clone()], 200),
+        (vec![bearer.clone(), bearer.clone()], 401),
+        (vec![bearer.clone(), user], 401),
+        (vec![protocol(&token)], 200),
+        (vec![protocol(&token), protocol(&token)], 401),
+        (vec![protocol(&token), protocol(&other)], 401),
+        (vec![bearer.clone(), org_id(ORG)], 200),
+        (vec![bearer.clone(), org_id(ORG), org_id(ORG)], 401),
+        (vec![bearer.clone(), org_id(ORG), org_id(OTHER)], 401),
+        (vec![bearer.clone(), cluster("default")], 200),
+        (
+            vec![bearer.clone(), cluster("default"), cluster("default")],
+            422,
+        ),
+        (vec![bearer, cluster("default"), cluster("mars")], 422),
+    ] {
+        let answer = ask(&server, &headers).await;
+        let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
+        assert_eq!(answer.status, expected, "{names:?}: {}", answer.text());
+    }
 }
 
 #[tokio::test]

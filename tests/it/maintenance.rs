@@ -5,6 +5,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Data, SUPER_ADMINISTRATOR, Server, children, log};
+use crate::unauthorized::{self, Walk};
 
 const ORG: &str = "acme";
 
@@ -60,6 +61,31 @@ async fn maintenance_counts_at_once_and_comes_before_every_other_check() {
     );
     assert_eq!(server.logs(&token, ORG, "chat").await.status, 200);
     assert_eq!(pinged(&server).await, false);
+}
+
+#[tokio::test]
+async fn in_maintenance_every_operation_is_503_but_ping_and_health() {
+    let server = Server::start(unauthorized::data);
+    let walk = Walk::on(&server).await;
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    server.data.ok(["maintenance", "on"]);
+    let mut up = Vec::new();
+    for operation in walk.operations() {
+        let answer = Answer::of(walk.request(&operation).bearer_auth(&token)).await;
+        match answer.status {
+            200 => up.push(operation.0),
+            status => {
+                assert_eq!(status, 503, "{}: {}", operation.0, answer.text());
+                assert_eq!(answer.header("retry-after"), Some("60"), "{}", operation.0);
+            }
+        }
+    }
+    let expected = [
+        "GET /healthz",
+        "GET /readyz",
+        "GET /v1/{organization}/admin/ping",
+    ];
+    assert_eq!(up, expected);
 }
 
 #[tokio::test]

@@ -2,15 +2,17 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Data, SUPER_ADMINISTRATOR, Server, log, wait_for};
+use crate::support::{Answer, Data, PROGRAM, SUPER_ADMINISTRATOR, Server, log, stderr, wait_for};
 
 mod backup;
 mod metrics;
+mod prometheus;
 mod secrets;
 mod tls;
 mod traces;
@@ -281,8 +283,13 @@ async fn a_data_directory_that_others_can_read_is_warned_of() {
 }
 
 #[tokio::test]
-async fn neither_the_server_nor_a_worker_leaves_a_core_dump() {
-    let server = Server::start(acme);
+async fn neither_the_server_nor_a_worker_leaves_a_core_dump_or_shows_its_memory() {
+    let data = Data::new();
+    acme(&data);
+    let mut command = without_privileges(PROGRAM);
+    command.arg("--data").arg(data.path());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--json"]);
+    let server = Server::spawn(&data, command);
     let token = server.token(ORG, SUPER_ADMINISTRATOR);
     assert_eq!(server.rows(&token, ORG, "SELECT 1").await, json!([[1]]));
     let mut processes = crate::support::children(server.pid());
@@ -295,10 +302,35 @@ async fn neither_the_server_nor_a_worker_leaves_a_core_dump() {
             .find(|line| line.starts_with("Max core file size"));
         let fields: Vec<&str> = core.unwrap().split_whitespace().collect();
         assert_eq!(fields[4..6], ["0", "0"], "{pid}");
-        // Linux gives the files of a process that may not be dumped to root (proc(5)); as root nothing shows.
-        let owner = std::os::unix::fs::MetadataExt::uid(
-            &std::fs::metadata(format!("/proc/{pid}/environ")).unwrap(),
-        );
-        assert_eq!(owner, 0, "{pid}");
+        assert!(!can_look_into(pid), "{pid}");
     }
+    // Any other process shows it.
+    let mut other = without_privileges("sleep").arg("60").spawn().unwrap();
+    wait_for("a process that shows its memory", || {
+        can_look_into(other.id()).then_some(())
+    });
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
+/// Runs a program as this user but, where that is root, without root's privileges: those open every process.
+fn without_privileges(program: &str) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set=-all", "--inh-caps=-all", program]);
+    command
+}
+
+/// Whether another process of the same user may look into the memory of this one.
+fn can_look_into(pid: u32) -> bool {
+    let mut command = without_privileges("cat");
+    let output = command
+        .arg(format!("/proc/{pid}/environ"))
+        .output()
+        .unwrap();
+    let denied = stderr(&output).contains("Permission denied");
+    assert_ne!(output.status.success(), denied, "{output:?}");
+    output.status.success()
 }

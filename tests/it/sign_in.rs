@@ -130,7 +130,7 @@ async fn an_expired_key_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_sign_in_without_its_headers_is_told_which_are_missing() {
+async fn a_sign_in_without_its_headers_or_with_two_of_one_is_told_which() {
     let server = Server::start(acme);
     let path = format!("/v1/{ORG}/user/signin_with_api_key");
     let all = ["x-api-key", "x-api-key-id", "x-user-id"];
@@ -144,6 +144,15 @@ async fn a_sign_in_without_its_headers_is_told_which_are_missing() {
             });
         let missing = format!("header.{}", all[left_out]);
         assert_eq!(Answer::of(request).await.violations(), [missing]);
+    }
+    for twice in all {
+        let request = server.request(Method::POST, &path);
+        let request = all
+            .iter()
+            .chain([&twice])
+            .fold(request, |request, name| request.header(*name, "x"));
+        let place = format!("header.{twice}");
+        assert_eq!(Answer::of(request).await.violations(), [place]);
     }
     let none = Answer::of(server.request(Method::POST, &path)).await;
     assert_eq!(none.violations(), all.map(|name| format!("header.{name}")));
@@ -322,4 +331,45 @@ async fn a_request_may_name_the_cluster_of_its_organization_and_no_other() {
         )
         .header(CLUSTER, "europe");
     Answer::of(logs).await.detail(404);
+}
+
+#[tokio::test]
+async fn a_sign_in_looks_for_its_organization_on_the_cluster_it_names() {
+    const CLUSTER: &str = "x-mongo-cluster-name";
+    let server = Server::start(|data| {
+        acme(data);
+        data.ok(["org", "create", "globex", "--cluster", "europe"]);
+    });
+    let key = server.data.api_key(ORG);
+    let wrong = (key.0.clone(), "wrong".to_owned());
+    let path = format!("/v1/{ORG}/user/signin_with_api_key");
+    let on = async |(id, key): &(String, String), clusters: &[&str]| {
+        let request = server.request(Method::POST, &path);
+        let request = request.header("x-api-key-id", id).header("x-api-key", key);
+        let request = clusters.iter().fold(request, |request, cluster| {
+            request.header(CLUSTER, *cluster)
+        });
+        Answer::of(request.header("x-user-id", USER)).await
+    };
+    for (clusters, with_key, with_wrong_key) in [
+        (&[][..], 200, 401),
+        (&["default"], 200, 401),
+        (&["europe"], 404, 404),
+        (&["mars"], 422, 422),
+        (&[""], 422, 422),
+        (&["a b"], 422, 422),
+        (&["default", "default"], 422, 422),
+        (&["default", "mars"], 422, 422),
+    ] {
+        for (key, expected) in [(&key, with_key), (&wrong, with_wrong_key)] {
+            let answer = on(key, clusters).await;
+            assert_eq!(answer.status, expected, "{clusters:?}: {}", answer.text());
+            if expected == 422 {
+                assert_eq!(answer.violations(), [format!("header.{CLUSTER}")]);
+            }
+        }
+    }
+    // What is missing is told before that.
+    let request = server.request(Method::POST, &path).header(CLUSTER, "mars");
+    assert_eq!(Answer::of(request).await.violations().len(), 3);
 }

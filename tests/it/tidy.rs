@@ -283,3 +283,26 @@ fn every_permission_the_code_asks_for_is_in_the_list() {
         );
     }
 }
+
+#[test]
+fn every_test_that_the_security_page_names_is_there() {
+    let page = std::fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let section = page.split_once("\n## How to check it\n").unwrap().1;
+    let section = section.split_once("\n## ").unwrap().0;
+    let code = section.split('`').skip(1).step_by(2);
+    // Names of tests are sentences; nothing else there is.
+    let is_name = |code: &&str| {
+        let is_letter =
+            |letter: char| letter.is_ascii_lowercase() || "_0123456789".contains(letter);
+        code.matches('_').count() >= 4 && code.chars().all(is_letter)
+    };
+    let tests: Vec<&str> = code.filter(is_name).collect();
+    assert!(tests.len() >= 30, "{tests:?}");
+    let mut sources = sources("tests/it");
+    sources.extend(self::sources("src"));
+    sources.extend(self::sources("crates"));
+    for test in tests {
+        let is_defined = |text: &String| text.contains(&format!("fn {test}("));
+        assert!(sources.values().any(is_defined), "{test}");
+    }
+}

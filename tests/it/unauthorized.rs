@@ -53,13 +53,42 @@ fn example(document: &Value, schema: &Value) -> Value {
     }
 }
 
-/// Things that are there, so that nothing is missing but the right.
-struct Names {
+/// Every operation of a server's document, on things that are there, so that nothing is missing but the right.
+pub(crate) struct Walk<'s> {
+    server: &'s Server,
+    document: Value,
     api_key_id: String,
     query_id: String,
 }
 
-impl Names {
+impl<'s> Walk<'s> {
+    /// The server is to have begun with [`data`].
+    pub(crate) async fn on(server: &'s Server) -> Self {
+        let may = server.token(ORG, SUPER_ADMINISTRATOR);
+        let submission = server.request(Method::POST, &format!("/v1/{ORG}/admin/sql_query"));
+        let submission = submission.json(&json!({"sql_query": "SELECT 1", "async_query": true}));
+        let submitted = Answer::of(submission.bearer_auth(&may)).await.json();
+        let document = Answer::of(server.request(Method::GET, "/v1/openapi.json")).await;
+        Self {
+            server,
+            document: document.json(),
+            api_key_id: server.data.api_key(ORG).0,
+            query_id: submitted["query_id"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    /// Each operation's method and path, and what the document says of it.
+    pub(crate) fn operations(&self) -> Vec<(String, Value)> {
+        let mut found = Vec::new();
+        for (path, item) in self.document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let place = format!("{} {path}", method.to_uppercase());
+                found.push((place, operation.clone()));
+            }
+        }
+        found
+    }
+
     fn value(&self, parameter: &Value) -> String {
         match parameter["name"].as_str().unwrap() {
             "organization" => ORG.to_owned(),
@@ -73,56 +102,39 @@ impl Names {
             },
         }
     }
-}
 
-/// One operation with an example of everything that it requires.
-fn request(
-    server: &Server,
-    document: &Value,
-    names: &Names,
-    (place, operation): &(String, Value),
-) -> RequestBuilder {
-    let (method, path) = place.split_once(' ').unwrap();
-    let mut path = path.to_owned();
-    let (mut query, mut headers) = (Vec::new(), Vec::new());
-    let none = Vec::new();
-    for parameter in operation["parameters"].as_array().unwrap_or(&none) {
-        if parameter["required"] != true {
-            continue;
+    /// One operation with an example of everything that it requires.
+    pub(crate) fn request(&self, (place, operation): &(String, Value)) -> RequestBuilder {
+        let (method, path) = place.split_once(' ').unwrap();
+        let mut path = path.to_owned();
+        let (mut query, mut headers) = (Vec::new(), Vec::new());
+        let none = Vec::new();
+        for parameter in operation["parameters"].as_array().unwrap_or(&none) {
+            if parameter["required"] != true {
+                continue;
+            }
+            let name = parameter["name"].as_str().unwrap();
+            let value = self.value(parameter);
+            match parameter["in"].as_str().unwrap() {
+                "path" => path = path.replace(&format!("{{{name}}}"), &value),
+                "query" => query.push((name.to_owned(), value)),
+                _ => headers.push((name.to_owned(), value)),
+            }
         }
-        let name = parameter["name"].as_str().unwrap();
-        let value = names.value(parameter);
-        match parameter["in"].as_str().unwrap() {
-            "path" => path = path.replace(&format!("{{{name}}}"), &value),
-            "query" => query.push((name.to_owned(), value)),
-            _ => headers.push((name.to_owned(), value)),
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.server.request(method, &path).query(&query);
+        for (name, value) in headers {
+            request = request.header(name, value);
         }
-    }
-    let method = Method::from_bytes(method.as_bytes()).unwrap();
-    let mut request = server.request(method, &path).query(&query);
-    for (name, value) in headers {
-        request = request.header(name, value);
-    }
-    match operation["requestBody"]["content"].get("application/json") {
-        Some(content) => request.json(&example(document, &content["schema"])),
-        None => request,
+        match operation["requestBody"]["content"].get("application/json") {
+            Some(content) => request.json(&example(&self.document, &content["schema"])),
+            None => request,
+        }
     }
 }
 
-fn operations(document: &Value) -> Vec<(String, Value)> {
-    let mut found = Vec::new();
-    for (path, item) in document["paths"].as_object().unwrap() {
-        for (method, operation) in item.as_object().unwrap() {
-            found.push((
-                format!("{} {path}", method.to_uppercase()),
-                operation.clone(),
-            ));
-        }
-    }
-    found
-}
-
-fn data(data: &Data) {
+/// Organizations with one of everything.
+pub(crate) fn data(data: &Data) {
     data.org(ORG);
     data.org(OTHER);
     data.import_logs(ORG, &[log("c-42/000", "You greet.", &[])]);
@@ -133,16 +145,8 @@ fn data(data: &Data) {
 async fn whoever_may_not_is_refused_by_every_operation() {
     let server = Server::start(data);
     let may = server.token(ORG, SUPER_ADMINISTRATOR);
-    let submission = server.request(Method::POST, &format!("/v1/{ORG}/admin/sql_query"));
-    let submission = submission.json(&json!({"sql_query": "SELECT 1", "async_query": true}));
-    let submitted = Answer::of(submission.bearer_auth(&may)).await.json();
-    let names = Names {
-        api_key_id: server.data.api_key(ORG).0,
-        query_id: submitted["query_id"].as_str().unwrap().to_owned(),
-    };
-    let document = Answer::of(server.request(Method::GET, "/v1/openapi.json")).await;
-    let document = document.json();
-    let operations = operations(&document);
+    let walk = Walk::on(&server).await;
+    let operations = walk.operations();
     let (lesser, other) = (
         server.token(ORG, USER),
         server.token(OTHER, AMIGO_ADMINISTRATOR),
@@ -156,7 +160,7 @@ async fn whoever_may_not_is_refused_by_every_operation() {
             assert_eq!(now, before, "a refusal changed something");
         }
         for operation in &operations {
-            let request = request(&server, &document, &names, operation);
+            let request = walk.request(operation);
             let request = match caller {
                 "nobody" => request,
                 "bad" => request.bearer_auth("bad"),
@@ -190,4 +194,40 @@ async fn whoever_may_not_is_refused_by_every_operation() {
         open <= OPEN_MAX,
         "{open} successes of callers who may not; at most {OPEN_MAX}"
     );
+}
+
+#[tokio::test]
+async fn every_operation_looks_for_its_organization_on_the_cluster_as_it_says() {
+    const CLUSTER: &str = "x-mongo-cluster-name";
+    let server = Server::start(|to| {
+        data(to);
+        to.ok(["org", "create", "far", "--cluster", "europe"]);
+    });
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    let walk = Walk::on(&server).await;
+    let mut without = Vec::new();
+    for operation in walk.operations() {
+        let parameters = operation.1["parameters"].as_array();
+        let mut parameters = parameters.into_iter().flatten();
+        let says = parameters.any(|parameter| parameter["name"] == CLUSTER);
+        if !says {
+            without.push(operation.0);
+            continue;
+        }
+        for (cluster, expected) in [("mars", 422), ("europe", 404)] {
+            let request = walk.request(&operation);
+            let answer = Answer::of(request.bearer_auth(&token).header(CLUSTER, cluster)).await;
+            let what = format!("{} on {cluster}", operation.0);
+            assert_eq!(answer.status, expected, "{what}: {}", answer.text());
+        }
+    }
+    // These look for no organization.
+    let expected = [
+        "GET /.well-known/jwks.json",
+        "GET /healthz",
+        "GET /readyz",
+        "GET /v1/{organization}/admin/ping",
+        "GET /v1/{organization}/admin/sql_query/{query_id}/result",
+    ];
+    assert_eq!(without, expected);
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use arrow_schema::{DataType, TimeUnit};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A column of a collection's table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +56,12 @@ impl Path {
             .then_some(Self(fields))
     }
 
+    /// A field within what lies here.
+    pub fn within(mut self, field: impl Into<String>) -> Self {
+        self.0.push(field.into());
+        self
+    }
+
     pub fn fields(&self) -> &[String] {
         &self.0
     }
@@ -64,7 +71,7 @@ impl Path {
         let plain = |field: &String| {
             !field.is_empty() && !field.contains(['.', '\0']) && !field.starts_with('$')
         };
-        self.0.iter().all(plain)
+        !self.0.is_empty() && self.0.iter().all(plain)
     }
 
     /// The paths that this one leads through, outermost first.
@@ -73,11 +80,27 @@ impl Path {
     }
 }
 
+impl Column {
+    /// Whether MongoDB has a name for where the values lie.
+    pub fn is_askable(&self) -> bool {
+        self.path.is_dotted()
+    }
+}
+
 /// MongoDB's dotted form.
 impl fmt::Display for Path {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0.join("."))
     }
+}
+
+/// Reads a path of a question: MongoDB's dotted form means it.
+pub(crate) fn dotted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Path, D::Error> {
+    let path = Path::deserialize(deserializer)?;
+    if path.is_dotted() {
+        return Ok(path);
+    }
+    Err(D::Error::custom("this path has no dotted form"))
 }
 
 impl Kind {
@@ -112,9 +135,23 @@ impl Kind {
             Self::Boolean => DataType::Boolean,
             Self::BigInt => DataType::Int64,
             Self::Double => DataType::Float64,
-            Self::Decimal { precision, scale } => DataType::Decimal128(precision, scale),
+            Self::Decimal { .. } => {
+                let (precision, scale) = self.digits();
+                DataType::Decimal128(precision, scale)
+            }
             Self::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
             Self::Binary => DataType::Binary,
+        }
+    }
+
+    /// A decimal's precision and scale, as far as there are such.
+    pub(crate) fn digits(self) -> (u8, i8) {
+        match self {
+            Self::Decimal { precision, scale } => {
+                let precision = precision.clamp(1, 38);
+                (precision, scale.clamp(0, precision.cast_signed()))
+            }
+            _ => (38, 0),
         }
     }
 

@@ -11,9 +11,16 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 use serde::{Deserialize, Serialize};
 
-use crate::column::{Column, Kind, Path};
+use crate::column::{Kind, Path, dotted};
+
+mod asked;
+
+pub use asked::{Asked, compare, is_not_null, is_null, one_of, starts_with};
 
 /// Which documents: a condition that every one of them meets.
+///
+/// A path that MongoDB's dotted form does not mean is no part of any: read from the other end of a pipe, it is refused,
+/// so that no operator can be written as a path.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Filter {
     Everything,
@@ -22,17 +29,20 @@ pub enum Filter {
     Or(Vec<Self>),
     /// The value at the path fits the kind, and passes the test.
     Value {
+        #[serde(deserialize_with = "dotted")]
         path: Path,
         kind: Kind,
         test: Test,
     },
     /// There is no value at the path that fits the kind.
     NoValue {
+        #[serde(deserialize_with = "dotted")]
         path: Path,
         kind: Kind,
     },
     /// Something lies at the path, or an array is on the way to it.
     Exists {
+        #[serde(deserialize_with = "dotted")]
         path: Path,
     },
     /// Those with an `_id` in this range, which ends before its end. The range without a start also holds no
@@ -48,8 +58,8 @@ pub enum Filter {
 pub enum Test {
     Any,
     Is(Comparison, Constant),
-    /// Within a [`Kind::Double`]: not a number.
-    IsNan,
+    /// Everything for which the comparison is not true: also what cannot be compared.
+    IsNot(Comparison, Constant),
     In(Vec<Constant>),
     NotIn(Vec<Constant>),
 }
@@ -71,173 +81,22 @@ pub enum Constant {
     ObjectId(ObjectId),
     Boolean(bool),
     BigInt(i64),
-    /// Finite.
-    Double(f64),
+    /// Finite. As its bits: no text of a number on the way that is read back as another one.
+    Double(#[serde(with = "bits")] f64),
     /// Milliseconds since 1970, UTC.
     Timestamp(i64),
 }
 
-/// A condition of a query as a collection can be asked.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Asked {
-    pub filter: Filter,
-    /// The documents that meet it are those whose rows meet the query's condition. Otherwise they are among them.
-    pub is_exact: bool,
-}
+mod bits {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The integers up to here are doubles, and every comparison of a larger one with a smaller one comes out the same when
-/// it is rounded to a double.
-const INTEGERS_END: f64 = 9_007_199_254_740_992.0;
-
-impl Asked {
-    fn exact(filter: Filter) -> Option<Self> {
-        Some(Self {
-            filter,
-            is_exact: true,
-        })
+    pub(super) fn serialize<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        number.to_bits().serialize(serializer)
     }
 
-    fn more(filter: Filter) -> Option<Self> {
-        Some(Self {
-            filter,
-            is_exact: false,
-        })
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        u64::deserialize(deserializer).map(f64::from_bits)
     }
-
-    /// A condition that no row meets.
-    pub fn nothing() -> Self {
-        Self {
-            filter: Filter::Nothing,
-            is_exact: true,
-        }
-    }
-}
-
-/// `column IS NOT NULL`.
-pub fn is_not_null(column: &Column) -> Option<Asked> {
-    let path = asked_path(column)?;
-    match column.kind {
-        Kind::Json => Asked::more(Filter::Exists { path }),
-        // A decimal may have too many digits.
-        Kind::Decimal { .. } => Asked::more(value(column, Test::Any)?),
-        _ => Asked::exact(value(column, Test::Any)?),
-    }
-}
-
-/// `column IS NULL`.
-pub fn is_null(column: &Column) -> Option<Asked> {
-    let path = asked_path(column)?;
-    let kind = column.kind;
-    match kind {
-        Kind::Json | Kind::Decimal { .. } => None,
-        _ => Asked::exact(Filter::NoValue { path, kind }),
-    }
-}
-
-/// `column <comparison> constant`.
-pub fn compare(column: &Column, comparison: Comparison, constant: Constant) -> Option<Asked> {
-    use Comparison::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
-    let is = |constant| value(column, Test::Is(comparison, constant));
-    match (column.kind, constant) {
-        // An ObjectId's digits are in the order of its bytes; other texts are somewhere between them.
-        (Kind::ObjectId, Constant::String(text)) => match object_id(&text) {
-            Some(id) => Asked::exact(is(Constant::ObjectId(id))?),
-            None if comparison == Eq => Some(Asked::nothing()),
-            None if comparison == NotEq => is_not_null(column),
-            None => None,
-        },
-        (Kind::Double, Constant::Double(number)) if number.abs() < INTEGERS_END => {
-            // There is one zero.
-            let constant = Constant::Double(number + 0.0);
-            // SQL has NaN behind all numbers, MongoDB compares it with none of them.
-            let filter = match comparison {
-                Gt | GtEq => is(constant)? | value(column, Test::IsNan)?,
-                Eq | NotEq | Lt | LtEq => is(constant)?,
-            };
-            Asked::exact(filter)
-        }
-        (Kind::Decimal { .. }, Constant::BigInt(number)) if comparison != NotEq => {
-            Asked::more(is(Constant::BigInt(number))?)
-        }
-        (Kind::String, constant @ Constant::String(_))
-        | (Kind::Boolean, constant @ Constant::Boolean(_))
-        | (Kind::BigInt, constant @ Constant::BigInt(_))
-        | (Kind::Timestamp, constant @ Constant::Timestamp(_)) => Asked::exact(is(constant)?),
-        _ => None,
-    }
-}
-
-/// `column IN (…)` or `column NOT IN (…)`; constants that are null are the caller's business.
-pub fn one_of(column: &Column, constants: Vec<Constant>, negated: bool) -> Option<Asked> {
-    let fit = |constant| match (column.kind, constant) {
-        (Kind::ObjectId, Constant::String(text)) => Some(object_id(&text).map(Constant::ObjectId)),
-        (Kind::Double, Constant::Double(number)) if number.abs() < INTEGERS_END => {
-            Some(Some(Constant::Double(number + 0.0)))
-        }
-        (Kind::String, constant @ Constant::String(_))
-        | (Kind::Boolean, constant @ Constant::Boolean(_))
-        | (Kind::BigInt, constant @ Constant::BigInt(_))
-        | (Kind::Timestamp, constant @ Constant::Timestamp(_)) => Some(Some(constant)),
-        _ => None,
-    };
-    // Of none of the kind's values: equal to none.
-    let constants: Vec<Option<Constant>> = constants.into_iter().map(fit).collect::<Option<_>>()?;
-    let constants = constants.into_iter().flatten().collect();
-    Asked::exact(value(
-        column,
-        match negated {
-            true => Test::NotIn(constants),
-            false => Test::In(constants),
-        },
-    )?)
-}
-
-/// The texts that begin like this; `is_exact` says whether that is all the query wants.
-pub fn starts_with(column: &Column, prefix: &str, is_exact: bool) -> Option<Asked> {
-    if column.kind != Kind::String {
-        return None;
-    }
-    let from = Constant::String(prefix.to_owned());
-    let mut filter = value(column, Test::Is(Comparison::GtEq, from))?;
-    if let Some(end) = end_of_prefix(prefix) {
-        let to = Constant::String(end);
-        filter = filter & value(column, Test::Is(Comparison::Lt, to))?;
-    }
-    Some(Asked { filter, is_exact })
-}
-
-/// The first text behind all that begin like this, in the order of bytes, which is that of code points.
-fn end_of_prefix(prefix: &str) -> Option<String> {
-    let mut end: Vec<char> = prefix.chars().collect();
-    while let Some(last) = end.pop() {
-        let next = match last {
-            '\u{D7FF}' => Some('\u{E000}'),
-            last => char::from_u32(last as u32 + 1),
-        };
-        if let Some(next) = next {
-            end.push(next);
-            return Some(end.into_iter().collect());
-        }
-    }
-    None
-}
-
-/// Digits as the column shows them: others are no value of it.
-fn object_id(text: &str) -> Option<ObjectId> {
-    let id = ObjectId::parse_str(text).ok()?;
-    (id.to_hex() == text).then_some(id)
-}
-
-fn asked_path(column: &Column) -> Option<Path> {
-    column.path.is_dotted().then(|| column.path.clone())
-}
-
-fn value(column: &Column, test: Test) -> Option<Filter> {
-    Some(Filter::Value {
-        path: asked_path(column)?,
-        kind: column.kind,
-        test,
-    })
 }
 
 impl BitAnd for Filter {
@@ -247,15 +106,11 @@ impl BitAnd for Filter {
         match (self, other) {
             (Self::Everything, filter) | (filter, Self::Everything) => filter,
             (Self::Nothing, _) | (_, Self::Nothing) => Self::Nothing,
-            (Self::And(mut filters), Self::And(others)) => {
-                filters.extend(others);
+            (filter, other) => {
+                let mut filters = filter.terms_of_and();
+                filters.extend(other.terms_of_and());
                 Self::And(filters)
             }
-            (Self::And(mut filters), filter) => {
-                filters.push(filter);
-                Self::And(filters)
-            }
-            (filter, other) => Self::And(vec![filter, other]),
         }
     }
 }
@@ -267,37 +122,11 @@ impl BitOr for Filter {
         match (self, other) {
             (Self::Nothing, filter) | (filter, Self::Nothing) => filter,
             (Self::Everything, _) | (_, Self::Everything) => Self::Everything,
-            (Self::Or(mut filters), Self::Or(others)) => {
-                filters.extend(others);
+            (filter, other) => {
+                let mut filters = filter.terms_of_or();
+                filters.extend(other.terms_of_or());
                 Self::Or(filters)
             }
-            (Self::Or(mut filters), filter) => {
-                filters.push(filter);
-                Self::Or(filters)
-            }
-            (filter, other) => Self::Or(vec![filter, other]),
-        }
-    }
-}
-
-impl BitAnd for Asked {
-    type Output = Self;
-
-    fn bitand(self, other: Self) -> Self {
-        Self {
-            filter: self.filter & other.filter,
-            is_exact: self.is_exact && other.is_exact,
-        }
-    }
-}
-
-impl BitOr for Asked {
-    type Output = Self;
-
-    fn bitor(self, other: Self) -> Self {
-        Self {
-            filter: self.filter | other.filter,
-            is_exact: self.is_exact && other.is_exact,
         }
     }
 }
@@ -308,47 +137,62 @@ impl Filter {
         match self {
             Self::Everything => doc! {},
             Self::Nothing => doc! {"_id": {"$in": []}},
-            Self::And(filters) => {
-                doc! {"$and": filters.iter().map(Self::document).collect::<Vec<_>>()}
-            }
-            Self::Or(filters) => {
-                doc! {"$or": filters.iter().map(Self::document).collect::<Vec<_>>()}
-            }
-            Self::Value { path, kind, test } => within(path, fits(*kind, test)),
+            // MongoDB refuses an empty list.
+            Self::And(filters) if filters.is_empty() => Self::Everything.document(),
+            Self::Or(filters) if filters.is_empty() => Self::Nothing.document(),
+            Self::And(filters) => doc! {"$and": documents(filters)},
+            Self::Or(filters) => doc! {"$or": documents(filters)},
+            Self::Value { path, kind, test } => value_document(path, *kind, test),
             Self::NoValue { path, kind } => {
-                doc! {"$nor": [within(path, fits(*kind, &Test::Any))]}
+                doc! {"$nor": [value_document(path, *kind, &Test::Any)]}
             }
             Self::Exists { path } => doc! {path.to_string(): {"$exists": true}},
             Self::Ids { from, to } => ids(*from, *to),
         }
     }
+
+    fn terms_of_and(self) -> Vec<Self> {
+        match self {
+            Self::And(filters) => filters,
+            filter => vec![filter],
+        }
+    }
+
+    fn terms_of_or(self) -> Vec<Self> {
+        match self {
+            Self::Or(filters) => filters,
+            filter => vec![filter],
+        }
+    }
 }
 
-/// The condition on the value, and that no array is on the way to it.
-fn within(path: &Path, condition: Document) -> Document {
-    let mut document = doc! {path.to_string(): condition};
+fn documents(filters: &[Filter]) -> Vec<Document> {
+    filters.iter().map(Filter::document).collect()
+}
+
+/// That the value is of the kind's types and passes the test, and that neither it nor anything on the way to it is an
+/// array.
+fn value_document(path: &Path, kind: Kind, test: &Test) -> Document {
+    let constants =
+        |constants: &[Constant]| -> Vec<Bson> { constants.iter().map(Constant::bson).collect() };
+    let path_name = path.to_string();
+    let mut condition = match test {
+        Test::Any | Test::IsNot(..) => doc! {},
+        Test::Is(comparison, constant) => doc! {comparison.operator(): constant.bson()},
+        Test::In(list) => doc! {"$in": constants(list)},
+        Test::NotIn(list) => doc! {"$nin": constants(list)},
+    };
+    condition.insert("$type", kind.bson_types().to_vec());
+    condition.insert("$not", doc! {"$type": "array"});
+    let mut document = doc! {path_name.as_str(): condition};
     for parent in path.parents() {
         document.insert(parent.to_string(), doc! {"$not": {"$type": "array"}});
     }
-    document
-}
-
-fn fits(kind: Kind, test: &Test) -> Document {
-    let constants = |constants: &[Constant]| constants.iter().map(Constant::bson).collect();
-    let (operator, operand) = match test {
-        Test::Any => (None, Bson::Null),
-        Test::Is(comparison, constant) => (Some(comparison.operator()), constant.bson()),
-        Test::IsNan => (Some("$eq"), Bson::Double(f64::NAN)),
-        Test::In(list) => (Some("$in"), Bson::Array(constants(list))),
-        Test::NotIn(list) => (Some("$nin"), Bson::Array(constants(list))),
-    };
-    let mut condition = Document::new();
-    if let Some(operator) = operator {
-        condition.insert(operator, operand);
+    if let Test::IsNot(comparison, constant) = test {
+        let comparison = doc! {comparison.operator(): constant.bson()};
+        document.insert("$nor", vec![doc! {path_name: comparison}]);
     }
-    condition.insert("$type", kind.bson_types().to_vec());
-    condition.insert("$not", doc! {"$type": "array"});
-    condition
+    document
 }
 
 fn ids(from: Option<ObjectId>, to: Option<ObjectId>) -> Document {

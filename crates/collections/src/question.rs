@@ -3,9 +3,10 @@
 use std::fmt;
 
 use bson::{Bson, Document, doc};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::column::{Kind, Path};
+use crate::column::{Kind, Path, dotted};
 use crate::filter::{Comparison, Constant, Filter, Test};
 
 /// A question to one collection. The answer are documents.
@@ -22,13 +23,22 @@ pub enum Question {
     /// How many there are: one document with the number in `n`; none where there are none.
     Count { filter: Filter },
     /// The combinations of what lies at the paths: of each one document, with the values in `_id.k0`, `_id.k1` and so
-    /// on, and in `n` how often it occurs. Equal values of different types are different values.
-    Groups { filter: Filter, keys: Vec<Path> },
+    /// on, their types' names in `_id.t0`, and in `n` how often it occurs. MongoDB has equal numbers of different types
+    /// as one, which columns have not: so types are told apart. What is one value in a column can still be several
+    /// here (null and missing, two types, integers too large for a double), which the asker adds up. Not for columns
+    /// of JSON: documents with equal numbers of different types are one here.
+    Groups {
+        filter: Filter,
+        #[serde(deserialize_with = "all_dotted")]
+        keys: Vec<Path>,
+    },
 }
 
 /// By the value at one path. What is not of one kind has MongoDB's own order, so the filter leaves one kind only.
+/// Not-a-number comes before all numbers, where SQL has it behind them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
+    #[serde(deserialize_with = "dotted")]
     pub path: Path,
     pub descending: bool,
 }
@@ -72,7 +82,11 @@ impl Question {
                 order,
                 limit,
             } => Command::Find(Box::new(Find {
-                filter: whose(filter).document(),
+                // To MongoDB a limit of zero is none.
+                filter: match limit {
+                    Some(0) => Filter::Nothing.document(),
+                    _ => whose(filter).document(),
+                },
                 projection: projection(fields),
                 sort: order.as_ref().map(Order::document),
                 limit: limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX)),
@@ -84,10 +98,12 @@ impl Question {
             }
             Self::Groups { filter, keys } => {
                 let mut pipeline = matching(&whose(filter));
-                let keys = keys.iter().enumerate();
-                let id: Document = keys
-                    .map(|(index, path)| (format!("k{index}"), Bson::String(format!("${path}"))))
-                    .collect();
+                let mut id = Document::new();
+                for (index, path) in keys.iter().enumerate() {
+                    let value = format!("${path}");
+                    id.insert(format!("t{index}"), doc! {"$type": value.as_str()});
+                    id.insert(format!("k{index}"), value);
+                }
                 pipeline.push(doc! {"$group": {"_id": id, "n": {"$sum": 1_i64}}});
                 Command::Aggregate(pipeline)
             }
@@ -96,6 +112,11 @@ impl Question {
 }
 
 impl Tenant {
+    /// The condition on a document, in MongoDB's words.
+    pub fn document(&self) -> Document {
+        self.filter().document()
+    }
+
     fn filter(&self) -> Filter {
         Filter::Value {
             path: self.path.clone(),
@@ -109,6 +130,14 @@ impl Order {
     fn document(&self) -> Document {
         doc! {self.path.to_string(): if self.descending { -1 } else { 1 }}
     }
+}
+
+fn all_dotted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Path>, D::Error> {
+    let paths = Vec::<Path>::deserialize(deserializer)?;
+    if paths.iter().all(Path::is_dotted) {
+        return Ok(paths);
+    }
+    Err(D::Error::custom("one of these paths has no dotted form"))
 }
 
 fn matching(filter: &Filter) -> Vec<Document> {
@@ -142,31 +171,57 @@ fn projection(fields: &[Path]) -> Document {
 /// As one would type it in MongoDB's shell.
 impl fmt::Display for Command {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let json = |document: &Document| Bson::Document(document.clone()).into_relaxed_extjson();
         match self {
             Self::Find(find) => {
-                let Find {
-                    filter,
-                    projection,
-                    sort,
-                    limit,
-                } = find.as_ref();
-                write!(formatter, "find({}, {})", json(filter), json(projection))?;
-                if let Some(sort) = sort {
-                    write!(formatter, ".sort({})", json(sort))?;
+                let (filter, projection) = (Shown(&find.filter), Shown(&find.projection));
+                write!(formatter, "find({filter}, {projection})")?;
+                if let Some(sort) = &find.sort {
+                    write!(formatter, ".sort({})", Shown(sort))?;
                 }
-                if let Some(limit) = limit {
+                if let Some(limit) = find.limit {
                     write!(formatter, ".limit({limit})")?;
                 }
                 Ok(())
             }
             Self::Aggregate(pipeline) => {
-                let stages: Vec<String> = pipeline
-                    .iter()
-                    .map(|stage| json(stage).to_string())
-                    .collect();
-                write!(formatter, "aggregate([{}])", stages.join(", "))
+                formatter.write_str("aggregate([")?;
+                for (index, stage) in pipeline.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    write!(formatter, "{comma}{}", Shown(stage))?;
+                }
+                formatter.write_str("])")
             }
         }
+    }
+}
+
+/// Extended JSON, with the fields in the order that MongoDB gets them in.
+struct Shown<'a>(&'a Document);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("{")?;
+        for (index, (key, value)) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            let key = serde_json::Value::from(key.as_str());
+            write!(formatter, "{comma}{key}:")?;
+            show(value, formatter)?;
+        }
+        formatter.write_str("}")
+    }
+}
+
+fn show(value: &Bson, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match value {
+        Bson::Document(document) => write!(formatter, "{}", Shown(document)),
+        Bson::Array(values) => {
+            formatter.write_str("[")?;
+            for (index, value) in values.iter().enumerate() {
+                formatter.write_str(if index == 0 { "" } else { "," })?;
+                show(value, formatter)?;
+            }
+            formatter.write_str("]")
+        }
+        value => write!(formatter, "{}", value.clone().into_relaxed_extjson()),
     }
 }

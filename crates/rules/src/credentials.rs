@@ -35,14 +35,16 @@ pub struct Credentials {
     token: String,
     /// Of Basic: `{org_id}_{user_id}`. Both may hold underscores, so only the token tells where one ends.
     username: Option<String>,
-    org_ids: Vec<Vec<u8>>,
+    /// Of `X-ORG-ID`.
+    org_id: Option<Vec<u8>>,
 }
 
 impl Credentials {
     /// Takes the token from `Authorization`, which wins where both are sent, or from `Sec-WebSocket-Protocol`.
     ///
     /// # Errors
-    /// [`crate::Kind::Unauthenticated`] when neither is there, or the one that counts has not the form it should.
+    /// [`crate::Kind::Unauthenticated`] when neither is there, the one that counts has not the form it should, or a header
+    /// is there twice.
     pub fn parse(headers: &Headers<'_>) -> Result<Self> {
         let (token, username) = match (&headers.authorization[..], &headers.protocols[..]) {
             ([header], _) => authorization(header).ok_or_else(|| {
@@ -66,10 +68,19 @@ impl Credentials {
                 ));
             }
         };
+        let org_id = match headers.org_ids[..] {
+            [] => None,
+            [org_id] => Some(org_id.to_vec()),
+            _ => {
+                return Err(Error::unauthenticated(
+                    "there is more than one X-ORG-ID header; send one",
+                ));
+            }
+        };
         Ok(Self {
             token,
             username,
-            org_ids: headers.org_ids.iter().map(|id| id.to_vec()).collect(),
+            org_id,
         })
     }
 
@@ -84,16 +95,13 @@ impl Credentials {
     /// # Errors
     /// [`crate::Kind::Unauthenticated`] otherwise.
     pub fn agree(&self, path: &OrgId, org_id: &OrgId, user_id: &UserId) -> Result<()> {
-        if self.org_ids.is_empty() && path != org_id {
+        if self.org_id.is_none() && path != org_id {
             return Err(Error::unauthenticated(
                 "the token belongs to another organization; sign in to this one, or name its own in the header X-ORG-ID",
             ));
         }
-        if self
-            .org_ids
-            .iter()
-            .any(|named| named != org_id.as_str().as_bytes())
-        {
+        let named = self.org_id.as_deref();
+        if named.is_some_and(|named| named != org_id.as_str().as_bytes()) {
             return Err(Error::unauthenticated(
                 "the token belongs to another organization than the header X-ORG-ID names",
             ));
@@ -249,6 +257,12 @@ mod tests {
         assert_eq!(token(&[]).as_deref(), Some("from.web.socket"));
         assert_eq!(token(&["nonsense"]), None);
         assert_eq!(token(&["Bearer a.b.c", "Bearer a.b.c"]), None);
+        let headers = Headers {
+            authorization: vec![b"Bearer a.b.c"],
+            org_ids: vec![b"acme", b"acme"],
+            ..Headers::default()
+        };
+        assert!(Credentials::parse(&headers).is_err());
     }
 
     #[test]

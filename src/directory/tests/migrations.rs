@@ -4,7 +4,7 @@ use super::super::schema::{STEPS, apply};
 use super::*;
 
 /// Rows as a program with this many steps wrote them.
-const ROWS: [&str; 6] = [
+const ROWS: [&str; 7] = [
     "INSERT INTO clusters VALUES ('default');
      INSERT INTO organizations (org_id, name, cluster, created_at)
          VALUES ('airline', 'Airline', 'default', 1795521600123);
@@ -28,6 +28,8 @@ const ROWS: [&str; 6] = [
     "INSERT INTO audit_log (org_id, seq, at, entry_id, event, actor, action, previous_hash, hash)
          VALUES ('airline', 1, 1795521600123, 'e1', 'opened', 'operator', 'Admin:GetPromptLogs', '', 'h1');
      INSERT INTO audit_heads VALUES ('airline', 1, 'h1');",
+    "INSERT INTO collections VALUES ('airline', 'default', 'users', 'users', '[]', 'a sample', 1795521600123);
+     UPDATE sql_queries SET warning = 'one value did not fit';",
 ];
 
 /// A database as it was left by the program that knew the first so many steps.
@@ -76,6 +78,8 @@ async fn a_database_of_every_earlier_version_is_brought_up_to_date_with_all_that
         assert_eq!((keys.len(), keys[0].kid.as_str()), (1, "s1"), "{steps}");
         let query = directory.sql_query(&airline, "q1").await.unwrap();
         assert_eq!(query.is_some(), steps >= 4);
+        let warning = query.and_then(|query| query.warning);
+        assert_eq!(warning.is_some(), steps >= 7);
         assert_eq!(
             directory.url_keys().await.unwrap().len(),
             usize::from(steps >= 4)
@@ -84,6 +88,9 @@ async fn a_database_of_every_earlier_version_is_brought_up_to_date_with_all_that
         assert_eq!(maintenance, (steps >= 5).then(now));
         let head = directory.audit_head(Some(&airline)).await.unwrap();
         assert_eq!(head.seq, i64::from(steps >= 6));
+        let cluster = &organization.cluster;
+        let stored = directory.stored_collections(&airline, cluster).await;
+        assert_eq!(stored.unwrap().len(), usize::from(steps >= 7));
 
         // It is written like a new one, and opening it again changes nothing.
         let bo = new_user("airline", "bo", None);

@@ -1,5 +1,6 @@
 //! The tables a query can name.
 
+mod collection;
 mod declared;
 mod information_schema;
 mod lake_table;
@@ -20,6 +21,7 @@ use super::problem::from_engine;
 use super::protocol::Request;
 use crate::lake::{Lake, prompt_log_table};
 
+pub(super) use collection::PushedDown;
 pub(super) use information_schema::{InformationSchema, comment};
 pub(super) use stores::Stores;
 pub(super) use tables::Tables;
@@ -65,4 +67,14 @@ pub(super) fn bytes_scanned(plan: &Arc<dyn ExecutionPlan>) -> u64 {
     let hidden = prompt_logs::hidden_input(plan).into_iter();
     let inputs = plan.children().into_iter().chain(hidden);
     own + inputs.map(bytes_scanned).sum::<u64>()
+}
+
+/// What may be wrong with the answer of a plan that ran.
+pub(super) fn warning(plan: &Arc<dyn ExecutionPlan>) -> Option<String> {
+    let own = plan
+        .downcast_ref::<collection::CollectionExec>()
+        .and_then(collection::CollectionExec::warning);
+    let inputs = plan.children().into_iter().filter_map(warning);
+    let told: Vec<String> = own.into_iter().chain(inputs).collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }

@@ -16,7 +16,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use rules::Error;
 
 use super::super::protocol::ServerTable;
-use super::super::worker::Server;
+use super::super::server::Server;
 
 impl ServerTable {
     pub(in super::super) const ALL: [Self; 2] = [Self::AuditLog, Self::QueryHistory];
@@ -95,6 +95,7 @@ impl ServerTable {
                 number("planning_ms"),
                 number("execution_ms"),
                 number("peak_memory_bytes"),
+                text("warning"),
             ],
         };
         Arc::new(Schema::new(fields))

@@ -11,13 +11,14 @@ use rules::{Result, TableName};
 
 use super::super::problem::from_engine;
 use super::super::protocol::{Request, ServerTable};
-use super::super::worker::Server;
+use super::super::server::Server;
+use super::collection::CollectionTable;
 use super::{declared, lake_table, open};
 use crate::config::{DeclaredTable, TableFormat};
-use crate::lake::Lake;
+use crate::lake::{Lake, prompt_log_table};
 
-/// The server's tables, the lake's, and those declared in the configuration; of one name the first. The names of the
-/// server's are taken even where they do not exist for the caller.
+/// The server's tables, the lake's, those declared in the configuration, and collections; of one name the first. The
+/// names of the server's are taken even where they do not exist for the caller.
 #[derive(Debug)]
 pub(in super::super) struct Tables {
     lake: Lake,
@@ -33,13 +34,14 @@ enum Table {
     Server(ServerTable),
     Lake(TableName),
     Declared(DeclaredTable),
+    Collection(TableName),
 }
 
 impl Table {
     fn name(&self) -> &str {
         match self {
             Self::Server(table) => table.name(),
-            Self::Lake(name) => name.as_str(),
+            Self::Lake(name) | Self::Collection(name) => name.as_str(),
             Self::Declared(table) => table.name.as_str(),
         }
     }
@@ -57,12 +59,18 @@ impl Tables {
         settings: &Arc<SessionState>,
         runtime: &Arc<RuntimeEnv>,
     ) -> Result<Self> {
-        let names = lake.tables(&request.org_id).await?;
+        let mut names = lake.tables(&request.org_id).await?;
+        names.retain(|name| !request.preferred.contains(name));
         let declared = request.declared.iter();
         let declared =
             declared.filter(|table| !names.contains(&table.name) && table.folder.is_dir());
         let mut tables: Vec<Table> = declared.cloned().map(Table::Declared).collect();
         tables.extend(names.into_iter().map(Table::Lake));
+        let collections = request.collections.iter().flatten();
+        let collections =
+            collections.filter(|name| tables.iter().all(|table| table.name() != name.as_str()));
+        let collections: Vec<Table> = collections.cloned().map(Table::Collection).collect();
+        tables.extend(collections);
         tables.retain(|table| ServerTable::named(table.name()).is_none());
         tables.extend(request.server_tables.iter().copied().map(Table::Server));
         tables.sort_by(|one, other| one.name().cmp(other.name()));
@@ -83,6 +91,7 @@ impl Tables {
                 Table::Server(_) => "SYSTEM",
                 Table::Lake(_) => TableFormat::Delta.name(),
                 Table::Declared(table) => table.format.name(),
+                Table::Collection(_) => "MONGODB",
             };
             (table.name(), format)
         })
@@ -103,7 +112,25 @@ impl Tables {
                 };
                 Ok(table.map(read_only))
             }
+            Table::Collection(name) => self.collection(name).await,
         }
+    }
+}
+
+impl Tables {
+    /// Whether a collection of that name, of which nothing is known yet, would be a table.
+    fn may_be_new(&self, name: &TableName) -> bool {
+        self.request.collections.is_some()
+            && *name != prompt_log_table::name()
+            && ServerTable::named(name.as_str()).is_none()
+    }
+
+    async fn collection(&self, name: &TableName) -> Result<Option<Arc<dyn TableProvider>>> {
+        let table = self.server.table(name).await?;
+        Ok(table.map(|table| {
+            let table = CollectionTable::new(name.clone(), table, Arc::clone(&self.server));
+            Arc::new(table) as Arc<dyn TableProvider>
+        }))
     }
 }
 
@@ -117,12 +144,13 @@ impl SchemaProvider for Tables {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        let Some(table) = self.find(name) else {
-            return Ok(None);
+        let opened = match (self.find(name), TableName::parse(name)) {
+            (Some(table), _) => self.open(table).await,
+            // Made after the server looked last, perhaps.
+            (None, Ok(name)) if self.may_be_new(&name) => self.collection(&name).await,
+            (None, _) => return Ok(None),
         };
-        self.open(table)
-            .await
-            .map_err(|error| DataFusionError::External(Box::new(error)))
+        opened.map_err(|error| DataFusionError::External(Box::new(error)))
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {

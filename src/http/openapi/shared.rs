@@ -134,40 +134,73 @@ errors! {
     BodyErrors: ["400", "413"];
 }
 
-/// The parameters of every operation on an organization.
+/// The parameters of every operation on an organization that asks who is calling.
 pub(crate) struct InOrganization;
 
 impl IntoParams for InOrganization {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let text = || ObjectBuilder::new().schema_type(SchemaType::new(Type::String));
-        let organization = ParameterBuilder::new()
-            .name("organization")
-            .parameter_in(ParameterIn::Path)
-            .required(Required::True)
-            .description(Some("The id of the organization."))
-            .example(Some("demo".into()))
-            .schema(Some(text().pattern(Some(ORGANIZATION)).build()));
-        let header = |name: &str, description: &str| {
-            ParameterBuilder::new()
-                .name(name)
-                .parameter_in(ParameterIn::Header)
-                .required(Required::False)
-                .description(Some(description))
-        };
-        let cluster = header(
-            "x-mongo-cluster-name",
-            "The cluster to look for the organization on. Usually not needed: the server knows where it lives.",
-        )
-        .schema(Some(text().build()));
-        let protocol = header(
-            "Sec-WebSocket-Protocol",
-            "`auth, <token>`: the credentials of callers that cannot set `Authorization`, which wins where both are sent.",
-        )
-        .schema(Some(ArrayBuilder::new().items(text().build()).build()));
-        [organization, cluster, protocol]
-            .map(ParameterBuilder::build)
-            .to_vec()
+        vec![organization(), cluster(), protocol()]
     }
+}
+
+/// The parameters of an operation on an organization that takes credentials of its own.
+pub(crate) struct OnCluster;
+
+impl IntoParams for OnCluster {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![organization(), cluster()]
+    }
+}
+
+/// The parameters of an operation that looks for no organization, though its path names one.
+pub(crate) struct OrganizationInPath;
+
+impl IntoParams for OrganizationInPath {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![organization()]
+    }
+}
+
+fn organization() -> Parameter {
+    let schema = text().pattern(Some(ORGANIZATION)).build();
+    ParameterBuilder::new()
+        .name("organization")
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some("The id of the organization."))
+        .example(Some("demo".into()))
+        .schema(Some(schema))
+        .build()
+}
+
+fn cluster() -> Parameter {
+    header(
+        "x-mongo-cluster-name",
+        "The cluster to look for the organization on. Usually not needed: the server knows where it lives.",
+    )
+    .schema(Some(text().build()))
+    .build()
+}
+
+fn protocol() -> Parameter {
+    header(
+        "Sec-WebSocket-Protocol",
+        "`auth, <token>`: the credentials of callers that cannot set `Authorization`, which wins where both are sent.",
+    )
+    .schema(Some(ArrayBuilder::new().items(text().build()).build()))
+    .build()
+}
+
+fn header(name: &str, description: &str) -> ParameterBuilder {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(description))
+}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::new(Type::String))
 }
 
 /// What an organization's id looks like.

@@ -33,6 +33,7 @@ pub struct Compacted {
     pub merged_bytes: u64,
     pub new_files: usize,
     pub new_bytes: u64,
+    pub commits: u64,
     /// The table's version when nothing was left to do.
     pub(super) version: Option<u64>,
 }
@@ -47,11 +48,14 @@ pub async fn compact_all(
     now: DateTime<Utc>,
     progress: &Progress<'_>,
 ) -> Result<Compacted> {
-    compact(lake, org, Zeal::All, now, &mut HashSet::new(), progress).await
+    let mut merged = Compacted::default();
+    let unfit = &mut HashSet::new();
+    compact(lake, org, Zeal::All, now, unfit, progress, &mut merged).await?;
+    Ok(merged)
 }
 
-/// Merges until nothing is left to. Files that cannot be read are named in the log, left alone, and added to `unfit`, as
-/// are files that are in it already.
+/// Merges until nothing is left to, and adds what was merged to `total`, which counts after an error too. Files that
+/// cannot be read are named in the log, left alone, and added to `unfit`, as are files that are in it already.
 pub(super) async fn compact(
     lake: &Lake,
     org: &OrgId,
@@ -59,17 +63,17 @@ pub(super) async fn compact(
     now: DateTime<Utc>,
     unfit: &mut HashSet<String>,
     progress: &Progress<'_>,
-) -> Result<Compacted> {
-    let mut total = Compacted::default();
+    total: &mut Compacted,
+) -> Result<()> {
     loop {
         let Some(table) = lake.open(org, &table_shape::name()).await? else {
-            return Ok(total);
+            return Ok(());
         };
         total.version = Some(table.snapshot().map_err(unavailable)?.version());
         let mut files = files::list(&table)?;
         files.retain(|file| !unfit.contains(&file.path));
         let Some(chosen) = plan::next(&files, zeal, now) else {
-            return Ok(total);
+            return Ok(());
         };
         match merge_files(lake, org, table, chosen, now, progress).await {
             Ok(merged) => {
@@ -77,6 +81,7 @@ pub(super) async fn compact(
                 total.merged_bytes += merged.merged_bytes;
                 total.new_files += merged.new_files;
                 total.new_bytes += merged.new_bytes;
+                total.commits += merged.commits;
             }
             Err(Failed::Source(path, error)) => {
                 tracing::warn!(
@@ -88,7 +93,7 @@ pub(super) async fn compact(
                 unfit.insert(path);
             }
             Err(Failed::Other(error)) => return Err(error),
-            Err(Failed::Stopped) => return Ok(total),
+            Err(Failed::Stopped) => return Ok(()),
         }
     }
 }
@@ -134,6 +139,7 @@ async fn merge_files(
         merged_bytes,
         new_files: new.len(),
         new_bytes: new_bytes.sum(),
+        commits: 1,
         version: None,
     };
     match commit(table, &paths, &new).await {

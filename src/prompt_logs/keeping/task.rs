@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -18,6 +19,7 @@ use crate::directory::{Directory, Organization};
 use crate::lake::Lake;
 use crate::lake::clean::{Cleaned, clean};
 use crate::lake::prompt_log_table as table_shape;
+use crate::metrics::Metrics;
 
 /// How long nothing is merged after an error: what hinders it now will hinder it in a second.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -30,6 +32,7 @@ pub struct Keeper {
     clock: Clock,
     keeping: Keeping,
     retention: Retention,
+    metrics: Arc<Metrics>,
     /// The version of each organization's table at which nothing was left to merge.
     merged: HashMap<OrgId, u64>,
     /// Files that could not be merged; tried again in the next whole round.
@@ -45,6 +48,7 @@ impl Keeper {
         clock: Clock,
         keeping: Keeping,
         retention: Retention,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             lake,
@@ -52,6 +56,7 @@ impl Keeper {
             clock,
             keeping,
             retention,
+            metrics,
             merged: HashMap::new(),
             unfit: HashSet::new(),
             pause: None,
@@ -103,6 +108,7 @@ impl Keeper {
             && !is_set(stop)
             && let Err(error) = self.drop_expired(organization).await
         {
+            self.metrics.keeping_failed("expire");
             warn(&error, "expired prompt logs could not be dropped");
         }
         let paused = self.pause.is_some_and(|until| Instant::now() < until);
@@ -111,6 +117,7 @@ impl Keeper {
             && !is_set(stop)
             && let Err(error) = self.merge(org, whole, stop).await
         {
+            self.metrics.keeping_failed("merge");
             warn(&error, "the files of prompt logs could not be merged");
             self.pause = Some(Instant::now() + PAUSE);
         }
@@ -122,8 +129,10 @@ impl Keeper {
         let days = organization.retention_days_or(self.retention.days);
         let oldest = table_shape::oldest(now, days);
         let keep = TimeDelta::seconds(self.keeping.unused_seconds.into());
+        let metrics = Arc::clone(&self.metrics);
         let done = off_thread(async move {
             let expired = expire(&lake, &org, oldest).await?;
+            metrics.kept("expire", (expired.files > 0).into());
             let cleaned = clean(&lake, &org, &table_shape::name(), now, keep).await?;
             Ok((expired, cleaned))
         });
@@ -155,17 +164,20 @@ impl Keeper {
         }
         let (org, stop, now) = (org.clone(), stop.clone(), self.clock.now());
         let mut unfit = std::mem::take(&mut self.unfit);
-        let (org, unfit, merged) = off_thread(async move {
+        let metrics = Arc::clone(&self.metrics);
+        let (org, unfit, ended, merged) = off_thread(async move {
             let progress = |_| match is_set(&stop) {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             };
-            let merged = compact(&lake, &org, Zeal::Due, now, &mut unfit, &progress).await;
-            Ok((org, unfit, merged))
+            let (zeal, mut merged) = (Zeal::Due, Compacted::default());
+            let ended = compact(&lake, &org, zeal, now, &mut unfit, &progress, &mut merged).await;
+            metrics.kept("merge", merged.commits);
+            Ok((org, unfit, ended, merged))
         })
         .await?;
         self.unfit = unfit;
-        let merged: Compacted = merged?;
+        ended?;
         if merged.merged_files > 0 {
             tracing::debug!(
                 org.id = org.as_str(),

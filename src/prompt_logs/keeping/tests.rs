@@ -48,10 +48,12 @@ impl Archive {
 
     async fn compact(&self, zeal: Zeal, now: DateTime<Utc>) -> Compacted {
         let on = |_| ControlFlow::Continue(());
-        let mut unfit = HashSet::new();
-        let merged = compact(&self.lake, &self.org, zeal, now, &mut unfit, &on).await;
+        let (mut unfit, mut merged) = (HashSet::new(), Compacted::default());
+        let (lake, org) = (&self.lake, &self.org);
+        let ended = compact(lake, org, zeal, now, &mut unfit, &on, &mut merged).await;
         assert_eq!(unfit, HashSet::new());
-        merged.unwrap()
+        ended.unwrap();
+        merged
     }
 
     async fn stats(&self) -> Stats {
@@ -329,9 +331,10 @@ async fn a_file_that_cannot_be_merged_is_left_alone_and_the_others_are_merged() 
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&file, b"not a Parquet file").unwrap();
     let (mut unfit, on) = (HashSet::new(), |_| ControlFlow::Continue(()));
-    let (lake, org) = (&archive.lake, &archive.org);
-    let merged = compact(lake, org, Zeal::Due, noon(), &mut unfit, &on).await;
-    assert_eq!(merged.unwrap().merged_files, 8);
+    let (lake, org, mut merged) = (&archive.lake, &archive.org, Compacted::default());
+    let ended = compact(lake, org, Zeal::Due, noon(), &mut unfit, &on, &mut merged).await;
+    ended.unwrap();
+    assert_eq!((merged.merged_files, merged.commits), (8, 1));
     assert_eq!(unfit.len(), 1);
     std::fs::write(&file, bytes).unwrap();
     assert_eq!(archive.rows().await.len(), 9);

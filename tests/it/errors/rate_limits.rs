@@ -69,6 +69,79 @@ async fn a_key_has_five_sign_ins_a_minute() {
     check_limit(&server.sign_in(ORG, &other, USER).await, 5, 1);
 }
 
+/// Checks that of answers to requests made at once as many came through as the limit says, each told another remainder.
+#[track_caller]
+fn check_at_once(answers: &[Answer], limit: usize) {
+    let (refused, through): (Vec<&Answer>, Vec<&Answer>) =
+        answers.iter().partition(|answer| answer.status == 429);
+    assert_eq!(
+        (through.len(), refused.len()),
+        (limit, answers.len() - limit)
+    );
+    let remaining = |answer: &&Answer| -> usize {
+        let told = answer.header("x-ratelimit-remaining").unwrap();
+        told.parse().unwrap()
+    };
+    let mut told: Vec<usize> = through.iter().map(remaining).collect();
+    told.sort_unstable();
+    assert_eq!(told, (0..limit).collect::<Vec<_>>());
+    assert!(refused.iter().all(|answer| remaining(answer) == 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_requests_at_once_exactly_as_many_as_the_limit_come_through() {
+    let server = Server::start_with(&LIMITED, acme);
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    let key = server.data.api_key(ORG);
+    let downloads = (0..70).map(|_| server.logs(&token, ORG, "chat"));
+    let queries = (0..30).map(|_| server.sql(&token, ORG, "SELECT 1"));
+    let sign_ins = (0..25).map(|_| server.sign_in(ORG, &key, USER));
+    let (downloads, queries, sign_ins) = futures::join!(
+        futures::future::join_all(downloads),
+        futures::future::join_all(queries),
+        futures::future::join_all(sign_ins),
+    );
+    check_at_once(&downloads, 20);
+    check_at_once(&queries, 6);
+    check_at_once(&sign_ins, 5);
+}
+
+#[tokio::test]
+async fn who_tries_many_keys_from_one_address_is_stopped_and_uses_up_nobody_s_limit() {
+    for (proxies, is_believed) in [("[]", false), ("[\"127.0.0.1\"]", true)] {
+        let settings = [
+            LIMITED[0],
+            ("LIMITS__SIGNIN_ADDRESS_PER_MINUTE", "3"),
+            ("SERVER__TRUSTED_PROXIES", proxies),
+        ];
+        let server = Server::start_with(&settings, acme);
+        let good = server.data.api_key(ORG);
+        let from = async |address: &str, (id, key): (&str, &str)| {
+            let path = format!("/v1/{ORG}/user/signin_with_api_key");
+            let request = server.request(Method::POST, &path);
+            let request = request
+                .header("x-forwarded-for", address)
+                .header("x-api-key-id", id)
+                .header("x-api-key", key);
+            Answer::of(request.header("x-user-id", USER)).await
+        };
+        for id in ["a", "b", "c"] {
+            let answer = from("198.51.100.7", (id, "guessed")).await;
+            assert_eq!(answer.status, 401, "{}", answer.text());
+        }
+        for id in ["d", good.0.as_str()] {
+            check_limit(&from("198.51.100.7", (id, "guessed")).await, 3, 4);
+        }
+        let other = from("203.0.113.9", (&good.0, &good.1)).await;
+        if is_believed {
+            assert_eq!(other.status, 200, "{}", other.text());
+            check_limit(&other, 5, 1);
+        } else {
+            check_limit(&other, 3, 4);
+        }
+    }
+}
+
 #[tokio::test]
 async fn limits_that_are_off_leave_no_trace() {
     let server = Server::start(acme);

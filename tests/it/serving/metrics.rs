@@ -5,10 +5,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{ORG, acme};
+use crate::prompt_logs::at;
 use crate::real_input::python;
 use crate::support::{Answer, SUPER_ADMINISTRATOR, Server, log, stderr, wait_for};
 
@@ -27,9 +29,7 @@ struct Samples(Vec<Value>);
 
 impl Samples {
     async fn read(server: &Server) -> Self {
-        let line = server.log_line(|line| line.contains("serving metrics"));
-        let line: Value = serde_json::from_str(&line).unwrap();
-        let url = format!("http://{}/metrics", line["address"].as_str().unwrap());
+        let url = format!("http://{}/metrics", address(server));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let answer = Answer::of(client.get(url)).await;
         assert_eq!(answer.status, 200);
@@ -56,6 +56,13 @@ impl Samples {
     fn check(&self, name: &str, labels: &[(&str, &str)], expected: f64) {
         assert_eq!(self.find(name, labels), Some(expected), "{name} {labels:?}");
     }
+}
+
+/// Where the server's metrics are served.
+pub(super) fn address(server: &Server) -> String {
+    let line = server.log_line(|line| line.contains("serving metrics"));
+    let line: Value = serde_json::from_str(&line).unwrap();
+    line["address"].as_str().unwrap().to_owned()
 }
 
 fn parse(text: &str) -> Vec<Value> {
@@ -154,7 +161,8 @@ fn check_requests(samples: &Samples) {
         1.0,
     );
     samples.check("amigo_admin_prompt_logs_written_total", &[], 1.0);
-    samples.check("amigo_admin_commits_total", &[("outcome", "written")], 1.0);
+    let labels = [("work", "write"), ("outcome", "written")];
+    samples.check("amigo_admin_commits_total", &labels, 1.0);
     samples.check(
         "amigo_admin_build_info",
         &[("version", env!("CARGO_PKG_VERSION"))],
@@ -244,4 +252,47 @@ async fn queries_that_run_and_wait_and_workers_that_die_are_seen() {
     assert_eq!(query.await.unwrap().unwrap().status(), 400);
     let samples = Samples::read(&server).await;
     samples.check("amigo_admin_sql_workers_died_total", &[], 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_of_the_server_s_own_work_are_counted_and_those_that_fail() {
+    let settings = [
+        ("SERVER__METRICS_LISTEN", "127.0.0.1:0"),
+        ("KEEPING__EXPIRE_SECONDS", "1"),
+    ];
+    let server = Server::start_with(&settings, |data| {
+        data.org(ORG);
+        let old = Utc::now() - TimeDelta::days(400);
+        data.force_logs(ORG, &[at(old, log("old/1", "s", &[]))]);
+        // So many small files of a day are due to be merged.
+        for number in 0..8 {
+            data.import_logs(ORG, &[log(&format!("new/{number}"), "s", &[])]);
+        }
+    });
+    let reaches = async |work: &str, outcome: &str| {
+        let labels = [("work", work), ("outcome", outcome)];
+        for _ in 0..400 {
+            let samples = Samples::read(&server).await;
+            let commits = samples.find("amigo_admin_commits_total", &labels);
+            if commits.is_some_and(|commits| commits > 0.0) {
+                return samples;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{work} {outcome}: {}", server.log().join("\n"));
+    };
+    for work in ["expire", "merge"] {
+        let samples = reaches(work, "written").await;
+        let labels = [("work", work), ("outcome", "written")];
+        samples.check("amigo_admin_commits_total", &labels, 1.0);
+    }
+    // A commit that cannot be read hinders both.
+    let commits = server.data.files(".json");
+    let newest = commits
+        .iter()
+        .rfind(|file| file.starts_with(server.data.path().join("lake")));
+    std::fs::write(newest.unwrap(), "no commit").unwrap();
+    for work in ["expire", "merge"] {
+        reaches(work, "failed").await;
+    }
 }

@@ -1,0 +1,222 @@
+//! What a running query asks of the server, and how it is answered: several questions at a time, each in its own time.
+
+use std::collections::HashMap;
+
+use collections::{Question, Table};
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream, SelectAll};
+use futures::{FutureExt, StreamExt};
+use rules::{Error, Result, TableName};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::protocol::{Input, Message, Progress, Reply, Rows, ServerTable};
+
+/// The most answers of collections that one query may have open.
+const OPEN_MAX: usize = 256;
+
+/// Batches of documents, each a BSON array. Dropping it ends it on the cluster too.
+pub type Batches = BoxStream<'static, Result<Vec<u8>>>;
+
+/// What a running query asks of the server, and tells it.
+#[async_trait::async_trait]
+pub trait Attendant: Send + Sync {
+    /// The next rows of a table of the server's, as this query's caller may see it.
+    ///
+    /// # Errors
+    /// When they cannot be read; the query then fails.
+    async fn rows(&self, table: ServerTable, after: Option<String>) -> Result<Rows>;
+
+    /// What a collection of the query's organization looks like; `None` where it is none.
+    ///
+    /// # Errors
+    /// `Unavailable` when its cluster does not answer; the query then fails so.
+    async fn table(&self, _name: &TableName) -> Result<Option<Table>> {
+        Ok(None)
+    }
+
+    /// The answer to a question to a collection of the query's organization, which must be there by the deadline.
+    ///
+    /// # Errors
+    /// `Unavailable` when its cluster does not answer, `TimedOut`; the query then fails so. So do batches.
+    async fn ask(&self, name: &TableName, _: &Question, _: Instant) -> Result<Batches> {
+        Err(Error::not_found(format!("there is no collection {name}")))
+    }
+
+    /// The query is that far.
+    fn progress(&self, _progress: Progress) {}
+}
+
+/// What to send to the worker.
+pub(super) struct Said {
+    pub input: Input,
+    /// Follows the input.
+    pub body: Vec<u8>,
+    /// What the query fails of.
+    pub failure: Option<Error>,
+}
+
+/// A query's questions that are not answered yet.
+pub(super) struct Attended<'a> {
+    attendant: &'a dyn Attendant,
+    deadline: Instant,
+    replies: SelectAll<BoxStream<'a, Said>>,
+    open: HashMap<u32, Open>,
+}
+
+/// An answer of a collection. Dropping it ends it.
+struct Open {
+    wanted: mpsc::UnboundedSender<()>,
+    _end: oneshot::Sender<()>,
+}
+
+impl<'a> Attended<'a> {
+    pub(super) fn new(attendant: &'a dyn Attendant, deadline: Instant) -> Self {
+        Self {
+            attendant,
+            deadline,
+            replies: SelectAll::new(),
+            open: HashMap::new(),
+        }
+    }
+
+    /// The next thing to send; waits for ever where nothing is asked.
+    pub(super) async fn next(&mut self) -> Said {
+        match self.replies.next().await {
+            Some(said) => said,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes up what the worker says in the middle of a query. None: it may not say that.
+    pub(super) fn hear(&mut self, message: Message) -> Option<()> {
+        let attendant = self.attendant;
+        match message {
+            Message::Progress(progress) => attendant.progress(progress),
+            Message::Wants { table, after } => {
+                let rows = async move {
+                    let rows = attendant.rows(table, after).await;
+                    let failure = rows.as_ref().err().map(Error::to_string);
+                    if let Some(failure) = failure {
+                        tracing::error!(error = failure, "a table of the server's cannot be read");
+                    }
+                    said(Input::Rows(rows.ok()))
+                };
+                self.replies.push(stream::once(rows).boxed());
+            }
+            Message::Describe { id, table } => {
+                let reply = async move {
+                    match attendant.table(&table).await {
+                        Ok(table) => said(Input::Reply {
+                            id,
+                            reply: Reply::Table(table),
+                        }),
+                        Err(error) => failed(id, error),
+                    }
+                };
+                self.replies.push(stream::once(reply).boxed());
+            }
+            Message::Ask {
+                id,
+                table,
+                question,
+            } => {
+                if self.open.len() == OPEN_MAX {
+                    let error = format!(
+                        "the query reads more than {OPEN_MAX} answers at once; simplify it"
+                    );
+                    let refused = async move { failed(id, Error::invalid(error)) };
+                    self.replies.push(stream::once(refused).boxed());
+                    return Some(());
+                }
+                let (wanted, wants) = mpsc::unbounded_channel();
+                let (end, ended) = oneshot::channel();
+                let deadline = self.deadline;
+                let batches = async move { attendant.ask(&table, &question, deadline).await };
+                self.open.insert(id, Open { wanted, _end: end });
+                self.replies.push(answer(id, batches.boxed(), wants, ended));
+            }
+            Message::Next { id } => {
+                // Its end may be on its way to the worker.
+                let open = self.open.get(&id);
+                let _ = open.map(|open| open.wanted.send(()));
+            }
+            Message::Close { id } => {
+                self.open.remove(&id);
+            }
+            Message::Answer(_) | Message::Pong => return None,
+        }
+        Some(())
+    }
+}
+
+fn said(input: Input) -> Said {
+    Said {
+        input,
+        body: Vec::new(),
+        failure: None,
+    }
+}
+
+fn failed(id: u32, error: Error) -> Said {
+    Said {
+        failure: Some(error),
+        ..said(Input::Reply {
+            id,
+            reply: Reply::Failed,
+        })
+    }
+}
+
+/// The batches, each fetched before it is wanted and sent when it is, until `ended`.
+fn answer(
+    id: u32,
+    batches: BoxFuture<'_, Result<Batches>>,
+    wants: mpsc::UnboundedReceiver<()>,
+    ended: oneshot::Receiver<()>,
+) -> BoxStream<'_, Said> {
+    let said = stream::unfold(
+        Some((Source::Asked(batches), wants)),
+        move |state| async move {
+            let (source, mut wants) = state?;
+            let (batch, source) = source.next().await;
+            wants.recv().await?;
+            Some(match batch {
+                Ok(Some(body)) => {
+                    let reply = Reply::Batch { bytes: body.len() };
+                    let batch = Said {
+                        body,
+                        ..said(Input::Reply { id, reply })
+                    };
+                    (batch, Some((source, wants)))
+                }
+                Ok(None) => {
+                    let reply = Reply::End;
+                    (said(Input::Reply { id, reply }), None)
+                }
+                Err(error) => (failed(id, error), None),
+            })
+        },
+    );
+    said.take_until(ended).boxed()
+}
+
+/// Where batches come from.
+enum Source<'a> {
+    Asked(BoxFuture<'a, Result<Batches>>),
+    Answered(Batches),
+}
+
+impl Source<'_> {
+    async fn next(self) -> (Result<Option<Vec<u8>>>, Self) {
+        let mut batches = match self {
+            Self::Asked(asked) => match asked.await {
+                Ok(batches) => batches,
+                Err(error) => return (Err(error), Self::Answered(stream::empty().boxed())),
+            },
+            Self::Answered(batches) => batches,
+        };
+        let batch = batches.next().await.transpose();
+        (batch, Self::Answered(batches))
+    }
+}

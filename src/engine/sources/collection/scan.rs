@@ -1,0 +1,265 @@
+//! The node of a plan that asks a collection and decodes the answer.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use collections::{Column, Decoder, Question, Table, documents};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, EmissionType, ReplaceChildrenOptions,
+};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::{StreamExt, TryStreamExt, stream};
+use rules::{Error, TableName};
+
+use super::CollectionTable;
+use crate::engine::server::{Answer, Server};
+
+/// Rows of a batch, at most.
+const BATCH_ROWS: usize = 8192;
+/// About how many bytes of values make a batch.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// The questions of one partition, asked one after another.
+#[derive(Debug, Clone)]
+pub(super) struct Steps {
+    questions: Vec<Question>,
+    /// Rows after which no further question is asked.
+    enough: usize,
+}
+
+impl Steps {
+    pub(super) fn one(question: Question) -> Self {
+        Self::until(usize::MAX, vec![question])
+    }
+
+    pub(super) fn until(enough: usize, questions: Vec<Question>) -> Self {
+        Self { questions, enough }
+    }
+}
+
+/// Asks the questions of its partitions; the rows of all are the answer.
+#[derive(Debug)]
+pub(in super::super::super) struct CollectionExec {
+    name: TableName,
+    table: Arc<Table>,
+    server: Arc<Server>,
+    columns: Vec<Column>,
+    partitions: Vec<Steps>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+    misfits: Arc<Misfits>,
+}
+
+/// How many values did not fit their column, by its name.
+#[derive(Debug, Default)]
+struct Misfits(Mutex<BTreeMap<String, u64>>);
+
+impl CollectionExec {
+    /// `schema` is that of the columns.
+    pub(super) fn new(
+        of: &CollectionTable,
+        columns: Vec<Column>,
+        schema: SchemaRef,
+        partitions: Vec<Steps>,
+    ) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(partitions.len()),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Self {
+            name: of.name.clone(),
+            table: Arc::clone(&of.table),
+            server: Arc::clone(&of.server),
+            columns,
+            partitions,
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+            misfits: Arc::default(),
+        }
+    }
+
+    /// A sentence about values that became null because they did not fit their columns.
+    pub(in super::super::super) fn warning(&self) -> Option<String> {
+        let misfits = self
+            .misfits
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let told = misfits.iter().map(|(column, count)| {
+            let of = self.columns.iter().find(|of| of.name == *column);
+            let kind = of.map(|of| of.kind.to_string()).unwrap_or_default();
+            format!(
+                "{count} of {}.{column} are no {kind} and were read as null",
+                self.name
+            )
+        });
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+}
+
+impl DisplayAs for CollectionExec {
+    fn fmt_as(&self, _: DisplayFormatType, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "CollectionExec: ")?;
+        let questions = self.partitions.iter().flat_map(|steps| &steps.questions);
+        for (index, question) in questions.enumerate() {
+            if index > 0 {
+                write!(formatter, "; ")?;
+            }
+            let command = question.command(self.table.tenant.as_ref());
+            write!(formatter, "{}.{command}", self.name)?;
+        }
+        Ok(())
+    }
+}
+
+impl ExecutionPlan for CollectionExec {
+    fn name(&self) -> &'static str {
+        "CollectionExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let Steps { questions, enough } = self.partitions[partition].clone();
+        let scanned = MetricBuilder::new(&self.metrics).counter("bytes_scanned", partition);
+        let reading = Reading {
+            server: Arc::clone(&self.server),
+            name: self.name.clone(),
+            questions: questions.into(),
+            enough,
+            answer: None,
+            decoder: Decoder::new(&self.columns, self.table.is_strict),
+            misfits: Arc::clone(&self.misfits),
+        };
+        let batches = stream::try_unfold(reading, move |mut reading| {
+            let scanned = scanned.clone();
+            async move {
+                let Some(documents) = reading.next().await.map_err(external)? else {
+                    return Ok::<_, DataFusionError>(None);
+                };
+                scanned.add(documents.len());
+                let batches = reading.decode(&documents).map_err(external)?;
+                Ok(Some((stream::iter(batches).map(Ok), reading)))
+            }
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            batches.try_flatten(),
+        )))
+    }
+}
+
+/// A partition that is being read.
+struct Reading {
+    server: Arc<Server>,
+    name: TableName,
+    questions: VecDeque<Question>,
+    /// Rows that are still wanted.
+    enough: usize,
+    answer: Option<Answer>,
+    decoder: Decoder,
+    misfits: Arc<Misfits>,
+}
+
+impl Reading {
+    /// Documents of the next batch, of whatever question.
+    async fn next(&mut self) -> rules::Result<Option<Vec<u8>>> {
+        loop {
+            if let Some(answer) = &mut self.answer
+                && let Some(documents) = answer.next().await?
+            {
+                return Ok(Some(documents));
+            }
+            let question = match self.enough {
+                0 => None,
+                _ => self.questions.pop_front(),
+            };
+            let Some(question) = question else {
+                return Ok(None);
+            };
+            self.answer = Some(self.server.ask(self.name.clone(), question));
+        }
+    }
+
+    fn decode(&mut self, array: &[u8]) -> rules::Result<Vec<RecordBatch>> {
+        let mut batches = Vec::new();
+        for document in documents(array) {
+            let pushed = document.and_then(|document| self.decoder.push(document));
+            pushed.map_err(|error| unreadable(&self.name, &error))?;
+            self.enough = self.enough.saturating_sub(1);
+            if self.decoder.len() >= BATCH_ROWS || self.decoder.bytes() >= BATCH_BYTES {
+                batches.push(self.decoder.finish());
+            }
+        }
+        if !self.decoder.is_empty() {
+            batches.push(self.decoder.finish());
+        }
+        Ok(batches)
+    }
+}
+
+/// All that did not fit is known at the end.
+impl Drop for Reading {
+    fn drop(&mut self) {
+        let mut misfits = self
+            .misfits
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (column, count) in self.decoder.misfits().filter(|(_, count)| *count > 0) {
+            *misfits.entry(column.name.clone()).or_default() += count;
+        }
+    }
+}
+
+pub(super) fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+pub(super) fn unreadable(name: &TableName, error: &collections::Error) -> Error {
+    Error::invalid(format!("the collection {name}: {error}"))
+}

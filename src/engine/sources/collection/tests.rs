@@ -1,0 +1,133 @@
+//! What is asked of a collection for a query, as plans show it.
+
+use std::sync::Arc;
+
+use collections::{Column, Kind, Path, Table, Tenant};
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::physical_plan::displayable;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use rules::TableName;
+
+use super::*;
+
+fn table() -> Table {
+    let column = |name: &str, path: &str, kind| Column {
+        name: name.to_owned(),
+        path: Path::parse(path).unwrap(),
+        kind,
+    };
+    Table {
+        columns: vec![
+            column("_id", "_id", Kind::ObjectId),
+            column("name", "name", Kind::String),
+            column("age", "age", Kind::BigInt),
+            column("score", "score", Kind::Double),
+            column("active", "active", Kind::Boolean),
+            column("created_at", "created_at", Kind::Timestamp),
+            column("city", "address.city", Kind::String),
+            column("tags", "tags", Kind::Json),
+        ],
+        is_strict: false,
+        tenant: None,
+        indexed: vec![Path::field("_id"), Path::field("created_at")],
+        documents: 1000,
+        origin: "declared".to_owned(),
+    }
+}
+
+/// The lines of the plan that ask, and whether something above them still filters.
+async fn asked_of(table: Table, sql: &str) -> String {
+    let config = SessionConfig::new().with_target_partitions(1);
+    let state = SessionStateBuilder::new_with_default_features()
+        .with_config(config)
+        .with_optimizer_rule(Arc::new(PushedDown))
+        .build();
+    let context = SessionContext::new_with_state(state);
+    let name = TableName::parse("people").unwrap();
+    let people = CollectionTable::new(name, table, Server::silent());
+    context.register_table("people", Arc::new(people)).unwrap();
+    let frame = context.sql(sql).await.unwrap();
+    let plan = frame.create_physical_plan().await.unwrap();
+    let shown = displayable(plan.as_ref()).indent(false).to_string();
+    let filters = shown.contains("FilterExec");
+    let asking = shown.lines().filter(|line| line.contains("people."));
+    let mut asking: Vec<&str> = asking.map(str::trim).collect();
+    if filters {
+        asking.push("+ filter");
+    }
+    asking.join("\n")
+}
+
+/// Queries, and below each what is asked for it. A condition stands for a query with it.
+const ASKED: &str = include_str!("asked.txt");
+
+#[tokio::test]
+async fn what_is_asked_has_the_same_answer() {
+    let queries = ASKED
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with(' '));
+    let mut asked = String::new();
+    for query in queries {
+        let sql = match query.starts_with("SELECT") {
+            true => query.to_owned(),
+            false => format!("SELECT age FROM people WHERE {query}"),
+        };
+        asked.push_str(query);
+        for line in asked_of(table(), &sql).await.lines() {
+            asked.push_str("\n    ");
+            asked.push_str(line);
+        }
+        asked.push_str("\n\n");
+    }
+    assert!(
+        asked.trim_end() == ASKED.trim_end(),
+        "asked.txt would be:\n{asked}"
+    );
+}
+
+#[tokio::test]
+async fn of_a_shared_collection_every_question_is_about_the_tenant() {
+    let shared = Table {
+        tenant: Some(Tenant {
+            path: Path::field("org_id"),
+            org_id: "acme".to_owned(),
+        }),
+        ..table()
+    };
+    let own = r#""org_id":{"$eq":"acme","$type":["string"],"$not":{"$type":"array"}}"#;
+    let queries = ASKED
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with(' '));
+    for query in queries {
+        let sql = match query.starts_with("SELECT") {
+            true => query.to_owned(),
+            false => format!("SELECT age FROM people WHERE {query}"),
+        };
+        let asked = asked_of(shared.clone(), &sql).await;
+        let questions =
+            asked.matches("people.find(").count() + asked.matches("people.aggregate(").count();
+        // That nothing is wanted is nobody's.
+        let none = asked.matches(r#"{"_id":{"$in":[]}}"#).count();
+        let owned = asked.matches(own).count();
+        assert!(questions > 0 && owned + none == questions, "{sql}\n{asked}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_strict_table_no_value_is_left_to_the_cluster_that_may_not_fit() {
+    let strict = Table {
+        is_strict: true,
+        ..table()
+    };
+    for sql in [
+        "SELECT count(*) FROM people",
+        "SELECT max(created_at) FROM people",
+        "SELECT city, count(*) FROM people GROUP BY city",
+    ] {
+        let asked = asked_of(strict.clone(), sql).await;
+        assert!(
+            asked.contains("CollectionExec: people.find("),
+            "{sql}\n{asked}"
+        );
+    }
+}
