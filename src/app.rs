@@ -67,7 +67,7 @@ impl App {
         let read_limit = Duration::from_secs(config.limits.storage_seconds);
         let lake = Lake::local(&config.lake_dir())?.with_read_limit(read_limit);
         let pool = Pool::start(pool_settings(&config, &metrics)?)?;
-        let clusters = Clusters::open(&config, directory.clone(), clock.clone())?;
+        let clusters = Clusters::open(&config, directory.clone(), clock.clone(), &metrics)?;
         let (queries_lake, queries_clock) = (lake.clone(), clock.clone());
         let queries = SqlQueries::open(
             pool,

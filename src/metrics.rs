@@ -14,7 +14,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
-use rules::{Error, Kind, Result};
+use rules::{ClusterName, Error, Kind, Result};
+
+mod clusters;
+
+pub use clusters::ClusterReads;
 
 /// Seconds; from a look-up to the longest synchronous query.
 const REQUEST_SECONDS: [f64; 12] = [
@@ -78,6 +82,7 @@ pub struct Metrics {
     request_seconds: Family<Route, Histogram>,
     rate_limited: Family<Endpoint, Counter>,
     sql: Sql,
+    clusters: clusters::Clusters,
     download_bytes: Family<Content, Counter>,
     prompt_logs_written: Counter,
     commits: Family<Commit, Counter>,
@@ -163,6 +168,7 @@ impl Metrics {
             ),
             rate_limited: add(all, "amigo_admin_rate_limited", limited, Family::default()),
             sql: Sql::new(all),
+            clusters: clusters::Clusters::new(all),
             download_bytes: add(all, "amigo_admin_download_bytes", bytes, Family::default()),
             prompt_logs_written: add(
                 all,
@@ -233,6 +239,11 @@ impl Metrics {
     /// A query worker ended that was not told to.
     pub fn worker_died(&self) {
         self.sql.workers_died.inc();
+    }
+
+    /// Where to count what is read of a MongoDB cluster.
+    pub fn cluster(&self, name: &ClusterName) -> ClusterReads {
+        self.clusters.of(name)
     }
 
     /// Where to count the bytes of a download: `prompt_logs` or `sql_result`.

@@ -56,6 +56,12 @@ impl App {
             let serving = serve_metrics(listener, router, stopped_keeping);
             background.push(("the serving of metrics", tokio::spawn(serving)));
         }
+        let clusters = Arc::clone(&self.clusters);
+        let warning = {
+            // A cluster that does not answer delays nothing.
+            let clusters = Arc::clone(&clusters);
+            tokio::spawn(async move { clusters.warn_of_rights().await })
+        };
         let handle = Handle::new();
         let (stopping, stopped) = oneshot::channel();
         let told = {
@@ -90,6 +96,8 @@ impl App {
             ended(what, task).await;
         }
         queries.close().await;
+        warning.abort();
+        clusters.close().await;
         // What cannot be stored is in the log, and the next server completes it.
         let _ = audit.flush().await;
         result

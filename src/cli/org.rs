@@ -111,6 +111,14 @@ async fn create(organization: &Organization, context: &Context) -> Result<()> {
     let nothing = operator::nothing;
     operator::act(context, &directory, None, deed, create, nothing).await?;
     context.print(|| org_id.to_string(), as_json(organization));
+    let (clusters, cluster) = (&context.config.clusters, &organization.cluster);
+    if !clusters.is_empty() && !clusters.contains_key(cluster) {
+        let known: Vec<&str> = clusters.keys().map(ClusterName::as_str).collect();
+        eprintln!(
+            "warning: no MongoDB is configured for the cluster {cluster}; there is {}",
+            known.join(", ")
+        );
+    }
     eprintln!(
         "created organization {org_id}; next: amigo-admin user create {org_id} USER_ID --role {}",
         rules::DEFAULT_ADMINISTRATOR_ROLE

@@ -1,4 +1,8 @@
-//! `amigo-admin table`: files into lake tables.
+//! `amigo-admin table`: files and collections into lake tables, and the columns of collections.
+
+mod collection;
+mod refresh;
+mod sync;
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +18,7 @@ use crate::guard::Action;
 use crate::lake::append::{Imported, Target, import_file};
 use crate::lake::{Lake, prompt_log_table};
 
-/// Import files into an organization's tables
+/// Import files and collections into an organization's tables, sample the columns of collections
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -40,17 +44,63 @@ enum Command {
         #[arg(long)]
         replace: bool,
     },
+    /// Sample the columns of a MongoDB collection anew, for all queries from now on
+    Refresh {
+        /// The organization
+        #[arg(value_name = "ORG", value_parser = OrgId::parse)]
+        org: OrgId,
+        /// The table
+        #[arg(value_name = "TABLE", value_parser = TableName::parse)]
+        table: TableName,
+    },
+    /// Copy a MongoDB collection into the lake, as a table of the same name
+    ///
+    /// Queries read the copy from then on, unless the configuration says serve = "mongodb". Stopped at any moment, it
+    /// has changed nothing; repeated, it makes the same table.
+    Sync {
+        /// The organization
+        #[arg(value_name = "ORG", value_parser = OrgId::parse)]
+        org: OrgId,
+        /// The table
+        #[arg(value_name = "TABLE", value_parser = TableName::parse)]
+        table: TableName,
+        /// Read only documents whose value here is at least as great as any was when the last copy began; a field that
+        /// grows with every change, of instants or whole numbers. Documents that were deleted stay in the copy
+        #[arg(long, value_name = "FIELD")]
+        since_field: Option<String>,
+        /// Copy all documents, in the place of whatever table is there
+        #[arg(long)]
+        full: bool,
+    },
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
-    let Command::Import {
-        org,
-        table,
-        file,
-        replace,
-    } = args.command;
-    known_organization(context, &org).await?;
-    if table == prompt_log_table::name() {
+    match args.command {
+        Command::Import {
+            org,
+            table,
+            file,
+            replace,
+        } => import_table(&org, &table, &file, replace, context).await,
+        Command::Refresh { org, table } => refresh::run(&org, &table, context).await,
+        Command::Sync {
+            org,
+            table,
+            since_field,
+            full,
+        } => sync::run(&org, &table, since_field, full, context).await,
+    }
+}
+
+async fn import_table(
+    org: &OrgId,
+    table: &TableName,
+    file: &Path,
+    replace: bool,
+    context: &Context,
+) -> Result<()> {
+    known_organization(context, org).await?;
+    if *table == prompt_log_table::name() {
         let way = format!("amigo-admin prompt-logs import {org} {}", file.display());
         return Err(Error::invalid(format!(
             "prompt logs have a table of their own; use: {way}"
@@ -63,17 +113,17 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
     }
     let lake = Lake::local(&context.config.lake_dir())?;
     let target = Target {
-        org: &org,
-        table: &table,
+        org,
+        table,
         replace,
     };
     let deed = Action::ImportTable
-        .on(&table)
+        .on(table)
         .with(json!({"file": file, "replace": replace}));
-    let import = import(&lake, target, &file, context);
+    let import = import(&lake, target, file, context);
     let made = |imported: &Imported| json!({"rows": imported.rows, "columns": imported.columns});
     let directory = open_directory(context).await?;
-    let imported = operator::act(context, &directory, Some(&org), deed, import, made).await?;
+    let imported = operator::act(context, &directory, Some(org), deed, import, made).await?;
     let Imported { rows, columns } = imported;
     context.print(
         || format!("{rows} rows of {columns} columns imported into {table}"),

@@ -1,178 +1,261 @@
-//! The answer to a question: a cursor, read batch by batch.
+//! One question's answer: a cursor, read a batch ahead of whoever takes the batches.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use collections::Command;
 use futures::StreamExt;
-use mongodb::Collection;
-use mongodb::bson::{Bson, Document};
-use mongodb::error::{Error as DriverError, ErrorKind};
-use mongodb::options::{Collation, ReadConcern};
-use mongodb::raw_batch_cursor::RawBatchCursor;
-use rules::{Error, Result};
-use tokio::time::Instant;
+use mongodb::Database;
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::{AggregateOptions, Collation, FindOptions, SelectionCriteria};
+use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
+use rules::{Error, Kind, Result};
+use tokio::runtime::Handle;
+use tokio::sync::SemaphorePermit;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::Cluster;
+use super::cluster::Cluster;
+use super::{Asking, errors};
 
-/// What goes with every command.
-#[derive(Debug, Clone)]
-pub struct Asking {
-    /// When the whole answer must be there.
-    pub deadline: Instant,
-    /// What the cluster's own tools show beside the command: the query's id.
-    pub comment: String,
+/// How long a cluster may still take to open a cursor that nobody waits for any more: one that is known is killed, one
+/// that is not lives on for minutes. What takes longer ends when the cluster finds the connection closed.
+const OPENING: Duration = Duration::from_secs(1);
+/// The longest time limit that MongoDB takes.
+const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+/// How long a cursor's server may take to kill it.
+const KILLING: Duration = Duration::from_secs(2);
+
+/// Where a question goes.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) database: String,
+    pub(super) collection: String,
+    /// Whether the question must say that strings compare by their bytes.
+    pub(super) has_collation: bool,
 }
 
-/// Batches of documents. Dropped before its end, it is ended on the cluster too.
+/// The batches of one cursor. Dropping it kills the cursor on the cluster.
+#[derive(Debug)]
 pub struct Answers {
-    cursor: RawBatchCursor,
-    cluster: Arc<Cluster>,
-}
-
-impl std::fmt::Debug for Answers {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Answers")
-            .field("cluster", &self.cluster)
-            .finish_non_exhaustive()
-    }
+    batches: Receiver<Result<Option<Vec<u8>>>>,
+    is_over: bool,
 }
 
 impl Answers {
-    pub(super) async fn open(
-        cluster: &Arc<Cluster>,
-        collection: &Collection<Document>,
-        command: Command,
-        has_collation: bool,
-        asking: &Asking,
-    ) -> Result<Self> {
-        let _read = cluster.read().await?;
-        let left = asking.deadline.saturating_duration_since(Instant::now());
-        if left < Duration::from_millis(1) {
-            return Err(too_late());
-        }
-        let comment = Bson::String(asking.comment.clone());
-        let size = cluster.settings.batch_documents;
-        let concern = cluster.settings.read_concern;
-        let concern = concern.map(|concern| ReadConcern::custom(concern.name()));
-        // Bytes are compared, as SQL does, even where the collection was made to compare otherwise.
-        let simple = || Collation::builder().locale("simple".to_owned()).build();
-        let cursor = match command {
-            Command::Find(find) => {
-                let mut asked = collection
-                    .find(find.filter)
-                    .projection(find.projection)
-                    .batch_size(size)
-                    .max_time(left)
-                    .comment(comment);
-                if let Some(sort) = find.sort {
-                    asked = asked.sort(sort);
-                }
-                if let Some(limit) = find.limit {
-                    asked = asked.limit(limit);
-                }
-                if let Some(concern) = concern {
-                    asked = asked.read_concern(concern);
-                }
-                if has_collation {
-                    asked = asked.collation(simple());
-                }
-                asked.batch().await
-            }
-            Command::Aggregate(pipeline) => {
-                let mut asked = collection
-                    .aggregate(pipeline)
-                    .batch_size(size)
-                    .max_time(left)
-                    .comment(comment);
-                if let Some(concern) = concern {
-                    asked = asked.read_concern(concern);
-                }
-                if has_collation {
-                    asked = asked.collation(simple());
-                }
-                asked.batch().await
-            }
-        };
-        Ok(Self {
-            cursor: cursor.map_err(failed)?,
-            cluster: Arc::clone(cluster),
-        })
-    }
-
-    /// The next documents as a BSON array; `None` at the end.
+    /// The next batch: a raw BSON array of documents, not empty; none at the end. After an error there is nothing more.
     ///
     /// # Errors
-    /// `Unavailable` when the cluster does not answer or has forgotten the answer; `TimedOut`.
+    /// `Unavailable`, `TimedOut`; `Invalid` where the cluster has not enough memory for the question.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        if self.is_over {
+            return Ok(None);
+        }
+        // An answer without its end is none.
+        let lost = || {
+            Err(Error::internal(
+                "the reading of a MongoDB cursor ended early",
+            ))
+        };
+        let batch = self.batches.recv().await.unwrap_or_else(lost);
+        self.is_over = !matches!(batch, Ok(Some(_)));
+        batch
+    }
+}
+
+pub(super) fn ask(
+    cluster: &Arc<Cluster>,
+    place: Place,
+    command: Command,
+    asking: &Asking,
+) -> Answers {
+    let (sender, batches) = channel(1);
+    let reading = Reading {
+        cluster: Arc::clone(cluster),
+        place,
+        command,
+        asking: asking.clone(),
+        sender,
+    };
+    tokio::spawn(reading.run());
+    Answers {
+        batches,
+        is_over: false,
+    }
+}
+
+/// Reads a cursor to its end, or for as long as there is somebody who takes the batches.
+struct Reading {
+    cluster: Arc<Cluster>,
+    place: Place,
+    command: Command,
+    asking: Asking,
+    sender: Sender<Result<Option<Vec<u8>>>>,
+}
+
+impl Reading {
+    async fn run(self) {
+        let end = self.read().await;
+        if let Err(error) = &end {
+            let is_late = *error.kind() == Kind::TimedOut;
+            let outcome = if is_late { "timed_out" } else { "failed" };
+            self.cluster.reads.failed(outcome);
+        }
+        let _ = self.sender.send(end.map(|()| None)).await;
+    }
+
+    /// Returns at the end, and when nobody takes the batches any more.
+    async fn read(&self) -> Result<()> {
+        let deadline = self.asking.deadline;
+        let Some(mut scan) = self.scan().await? else {
+            return Ok(());
+        };
+        let Some(mut open) = self.open().await? else {
+            return Ok(());
+        };
         loop {
-            let batch = {
-                let _read = self.cluster.read().await?;
-                self.cursor.next().await
+            let batch = tokio::select! {
+                biased;
+                () = self.sender.closed() => return Ok(()),
+                batch = timeout_at(deadline, open.cursor.next()) => batch,
             };
-            let Some(batch) = batch.transpose().map_err(failed)? else {
-                return Ok(None);
+            drop(scan);
+            let Some(batch) = batch.map_err(|_| errors::timed_out())? else {
+                open.id = 0;
+                return Ok(());
             };
+            let failed = |error| errors::failed(&self.cluster.name, &error);
+            let batch = batch.map_err(failed)?;
+            open.id = cursor_id(&batch);
             let documents = batch.doc_slices().map_err(failed)?;
-            // A cluster may answer with nothing before it goes on.
             if !documents.is_empty() {
-                return Ok(Some(documents.as_bytes().to_vec()));
+                let bytes = documents.as_bytes().to_vec();
+                self.cluster.reads.read(bytes.len());
+                let taken = timeout_at(deadline, self.sender.send(Ok(Some(bytes)))).await;
+                if taken.map_err(|_| errors::timed_out())?.is_err() {
+                    return Ok(());
+                }
+            }
+            if open.id == 0 {
+                return Ok(());
+            }
+            scan = match self.scan().await? {
+                Some(scan) => scan,
+                None => return Ok(()),
+            };
+        }
+    }
+
+    /// The right to fetch one batch; none where nobody takes it any more.
+    async fn scan(&self) -> Result<Option<SemaphorePermit<'_>>> {
+        let scan = timeout_at(self.asking.deadline, self.cluster.scans.acquire());
+        let scan = tokio::select! {
+            biased;
+            () = self.sender.closed() => return Ok(None),
+            scan = scan => scan,
+        };
+        let closed = |error| Error::internal("a cluster takes no more scans").because(error);
+        scan.map_err(|_| errors::timed_out())?
+            .map(Some)
+            .map_err(closed)
+    }
+
+    /// Opens the cursor; none where nobody takes the batches any more.
+    async fn open(&self) -> Result<Option<Open>> {
+        let database = self.cluster.database(&self.place.database).await?;
+        let abandoned = async {
+            self.sender.closed().await;
+            tokio::time::sleep(OPENING).await;
+        };
+        let opened = tokio::select! {
+            opened = timeout_at(self.asking.deadline + OPENING, self.asked(&database)) => opened,
+            () = abandoned => return Ok(None),
+        };
+        let cursor = opened
+            .map_err(|_| errors::timed_out())?
+            .map_err(|error| errors::failed(&self.cluster.name, &error))?;
+        Ok(Some(Open {
+            cursor,
+            id: 0,
+            database,
+            collection: self.place.collection.clone(),
+            cluster: Arc::clone(&self.cluster),
+        }))
+    }
+
+    async fn asked(&self, database: &Database) -> mongodb::error::Result<RawBatchCursor> {
+        let collection = database.collection::<Document>(&self.place.collection);
+        let left = self.asking.deadline.duration_since(Instant::now());
+        // To MongoDB a limit of no time at all is none, and there are longest ones.
+        let left = left.clamp(Duration::from_millis(1), LONGEST);
+        let batch = self.cluster.settings.batch_documents;
+        let comment = self.asking.comment.as_str();
+        let simple = || Collation::builder().locale("simple").build();
+        let collation = self.place.has_collation.then(simple);
+        match &self.command {
+            Command::Find(find) => {
+                let mut options = FindOptions::builder()
+                    .batch_size(batch)
+                    .max_time(left)
+                    .comment(Bson::from(comment))
+                    .build();
+                options.projection = Some(find.projection.clone()).filter(|some| !some.is_empty());
+                options.sort = find.sort.clone();
+                options.limit = find.limit;
+                options.collation = collation;
+                let find = collection.find(find.filter.clone());
+                find.with_options(options).batch().await
+            }
+            Command::Aggregate(pipeline) => {
+                let mut options = AggregateOptions::builder()
+                    .batch_size(batch)
+                    .max_time(left)
+                    .comment(Bson::from(comment))
+                    .build();
+                options.collation = collation;
+                let aggregate = collection.aggregate(pipeline.clone());
+                aggregate.with_options(options).batch().await
             }
         }
     }
 }
 
-impl Cluster {
-    /// Waits for the turn of a read. It is given back before the next one, so no answer waits for another one's end.
-    async fn read(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
-        let permit = self.reads.acquire().await;
-        permit.map_err(|error| Error::internal("no reads are admitted").because(error))
+/// A cursor and what it is called on its server: 0 once it is at its end.
+struct Open {
+    cursor: RawBatchCursor,
+    id: i64,
+    database: Database,
+    collection: String,
+    cluster: Arc<Cluster>,
+}
+
+/// The driver kills a cursor that is dropped before its end, but asks whatever server commands go to, which need not be
+/// the one that has it: so where there are several, each of them is asked. To all but one the cursor is unknown.
+impl Drop for Open {
+    fn drop(&mut self) {
+        let servers = self.cluster.servers();
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        if self.id == 0 || servers.len() < 2 {
+            return;
+        }
+        for server in servers {
+            let database = self.database.clone();
+            let kill = doc! {"killCursors": &self.collection, "cursors": [self.id]};
+            runtime.spawn(async move {
+                let only =
+                    SelectionCriteria::Predicate(Arc::new(move |info| *info.address() == server));
+                let kill = database.run_command(kill).selection_criteria(only);
+                let _ = timeout(KILLING, kill.into_future()).await;
+            });
+        }
     }
 }
 
-/// The cluster cannot be asked; the reason is for the log.
-pub(super) fn silent(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::unavailable("the MongoDB cluster of this organization does not answer; try again")
-        .because(reason)
-}
-
-fn too_late() -> Error {
-    Error::timed_out("the query reached its time limit and was stopped; narrow it or add a LIMIT")
-}
-
-/// Codes of MongoDB's, each with the name that its documentation gives it.
-mod code {
-    pub(super) const UNAUTHORIZED: i32 = 13;
-    pub(super) const AUTHENTICATION_FAILED: i32 = 18;
-    pub(super) const MAX_TIME_EXPIRED: i32 = 50;
-    pub(super) const CURSOR_NOT_FOUND: i32 = 43;
-    pub(super) const QUERY_PLAN_KILLED: i32 = 175;
-    pub(super) const CURSOR_KILLED: i32 = 237;
-    pub(super) const TOO_MUCH_MEMORY: [i32; 3] = [146, 292, 16945];
-    /// Interrupted, shut down, not the primary any more and the like.
-    pub(super) const PASSING: [i32; 13] = [
-        6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11601, 11602, 13435, 13436,
-    ];
-}
-
-/// What the driver's errors mean. They name hosts, so they are for the log.
-pub(super) fn failed(error: DriverError) -> Error {
-    let ErrorKind::Command(command) = error.kind.as_ref() else {
-        return silent(error);
-    };
-    match command.code {
-        code::MAX_TIME_EXPIRED => too_late().because(error),
-        code::UNAUTHORIZED
-        | code::AUTHENTICATION_FAILED
-        | code::CURSOR_NOT_FOUND
-        | code::QUERY_PLAN_KILLED
-        | code::CURSOR_KILLED => silent(error),
-        passing if code::PASSING.contains(&passing) => silent(error),
-        memory if code::TOO_MUCH_MEMORY.contains(&memory) => Error::invalid(
-            "the query needs more memory than the MongoDB cluster gives one; narrow it",
-        )
-        .because(error),
-        _ => Error::internal("the MongoDB cluster refused the question").because(error),
-    }
+fn cursor_id(batch: &RawBatch) -> i64 {
+    let cursor = batch.as_raw_document().get_document("cursor");
+    cursor
+        .and_then(|cursor| cursor.get_i64("id"))
+        .unwrap_or_default()
 }

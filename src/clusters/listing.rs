@@ -1,144 +1,261 @@
-//! Which collections there are.
+//! Which collections a database has, as they were some seconds ago, and which tables they are.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::TryStreamExt;
 use mongodb::bson::{Document, doc};
-use rules::{Error, Result};
+use rules::{Result, TableName};
 use tokio::time::{Instant, timeout};
 
-use super::answers::{failed, silent};
-use super::{ANSWERING, Collections, lock};
+use super::cluster::Cluster;
+use super::errors;
+use crate::config::DeclaredCollection;
 
-/// A listing is new for so long.
+/// How long a listing counts as fresh.
 const FRESH: Duration = Duration::from_secs(10);
-/// A cluster that did not answer is asked again after so long.
-const FORGIVEN: Duration = Duration::from_secs(5);
+/// How long a failure stands for the next one.
+const FAILED: Duration = Duration::from_secs(5);
+/// How long the first listing is waited for, and a later one.
+const FIRST: Duration = Duration::from_secs(2);
+const LATER: Duration = Duration::from_secs(5);
 
-/// What is known of a database.
-#[derive(Debug, Default)]
-pub(super) struct Listing {
-    listed: Option<(Instant, Arc<Listed>)>,
-    failed: Option<Instant>,
-    is_renewed: bool,
+/// A collection or a view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Listed {
+    pub(super) name: String,
+    pub(super) is_view: bool,
+    /// Its strings compare in another order than by their bytes where a question does not say otherwise.
+    pub(super) has_collation: bool,
 }
-
-/// The collections of a database; whether texts are compared in them otherwise than by their bytes.
-#[derive(Debug, Default)]
-pub(super) struct Listed(BTreeMap<String, bool>);
 
 impl Listed {
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-
-    pub(super) fn has_collation(&self, collection: &str) -> bool {
-        self.0.get(collection).copied().unwrap_or(false)
-    }
-
-    /// Of what `listCollections` says.
-    fn of(collections: &[Document]) -> Self {
-        let tables = collections.iter().filter_map(|collection| {
-            let name = collection.get_str("name").ok()?;
-            let kind = collection.get_str("type").unwrap_or("collection");
-            let is_table = matches!(kind, "collection" | "view") && !name.starts_with("system.");
-            let options = collection.get_document("options");
-            let has_collation = options.is_ok_and(|options| options.contains_key("collation"));
-            is_table.then(|| (name.to_owned(), has_collation))
-        });
-        Self(tables.collect())
+    /// From an entry of `listCollections`; none for what no query may read: the server's own, collections of another
+    /// kind, and views with an order of their own, which cannot be asked to compare by bytes.
+    fn of(entry: &Document) -> Option<Self> {
+        let name = entry.get_str("name").ok()?;
+        let is_view = match entry.get_str("type") {
+            Ok("view") => true,
+            Ok("collection") | Err(_) => false,
+            Ok(_) => return None,
+        };
+        let options = entry.get_document("options").ok();
+        let collation = options.and_then(|options| options.get_document("collation").ok());
+        let has_collation =
+            collation.is_some_and(|collation| !matches!(collation.get_str("locale"), Ok("simple")));
+        let is_refused = name.starts_with("system.") || is_view && has_collation;
+        (!is_refused).then(|| Self {
+            name: name.to_owned(),
+            is_view,
+            has_collation,
+        })
     }
 }
 
-/// What is to be done about a listing.
-enum Next {
-    Take(Arc<Listed>),
-    /// It is old: take it, and have it renewed.
-    Renew(Arc<Listed>),
-    Wait,
-    Fail,
+/// The collection that a table of this name has, be it there or not; none where another table is declared to have it.
+pub(super) fn collection<'a>(
+    declared: &'a BTreeMap<TableName, DeclaredCollection>,
+    name: &'a TableName,
+) -> Option<&'a str> {
+    const RESERVED: [&str; 3] = ["prompt_logs", "query_history", "audit_log"];
+    if let Some(declared) = declared.get(name) {
+        return Some(declared.collection(name));
+    }
+    let mut elsewhere = declared
+        .iter()
+        .map(|(table, declared)| declared.collection(table));
+    let is_free =
+        !RESERVED.contains(&name.as_str()) && elsewhere.all(|other| other != name.as_str());
+    is_free.then_some(name.as_str())
+}
+
+/// The tables: those that are declared, where their columns are or the collection is there, and every other collection
+/// whose name is one of a table.
+pub(super) fn tables(
+    declared: &BTreeMap<TableName, DeclaredCollection>,
+    listed: &[Listed],
+) -> BTreeMap<TableName, String> {
+    let there: HashSet<&str> = listed.iter().map(|listed| listed.name.as_str()).collect();
+    let others = listed.iter().filter_map(|listed| {
+        let name = TableName::parse(&listed.name).ok()?;
+        (!declared.contains_key(&name)).then_some(name)
+    });
+    let is_known = |(name, declared): &(&TableName, &DeclaredCollection)| {
+        declared.columns().is_some() || there.contains(declared.collection(name))
+    };
+    let names = declared
+        .iter()
+        .filter(is_known)
+        .map(|(name, _)| name.clone());
+    names
+        .chain(others)
+        .filter_map(|name| {
+            let collection = collection(declared, &name)?.to_owned();
+            Some((name, collection))
+        })
+        .collect()
+}
+
+/// The collections of one database.
+#[derive(Debug)]
+pub(super) struct Listing {
+    cluster: Weak<Cluster>,
+    database: String,
+    state: Mutex<State>,
+    /// Held while the cluster is asked, so that it is asked once by all who wait.
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    listed: Option<(Instant, Arc<[Listed]>)>,
+    failed: Option<Instant>,
+    renewing: bool,
+}
+
+impl State {
+    fn has_failed(&self, now: Instant) -> bool {
+        self.failed.is_some_and(|failed| now < failed + FAILED)
+    }
 }
 
 impl Listing {
-    fn next(&mut self, now: Instant) -> Next {
-        let failed = self.failed.is_some_and(|at| now - at < FORGIVEN);
-        match &self.listed {
-            Some((at, listed)) if now - *at < FRESH || failed || self.is_renewed => {
-                Next::Take(Arc::clone(listed))
-            }
-            Some((_, listed)) => {
-                self.is_renewed = true;
-                Next::Renew(Arc::clone(listed))
-            }
-            None if failed => Next::Fail,
-            None => Next::Wait,
-        }
-    }
-}
-
-impl Collections {
-    /// The collections of the database. Waits only where nothing is known of it yet.
-    pub(super) async fn listed(&self) -> Result<Arc<Listed>> {
-        let next = {
-            let mut listings = lock(&self.cluster.listings);
-            let listing = listings.entry(self.database.clone()).or_default();
-            listing.next(Instant::now())
-        };
-        match next {
-            Next::Take(listed) => Ok(listed),
-            Next::Renew(listed) => {
-                let own = self.clone();
-                tokio::spawn(async move {
-                    if let Err(error) = own.list_anew().await {
-                        tracing::debug!(
-                            error = &error as &dyn std::error::Error,
-                            "a database's collections are not known anew"
-                        );
-                    }
-                });
-                Ok(listed)
-            }
-            Next::Wait => self.list_anew().await,
-            Next::Fail => Err(silent("it did not answer just now")),
-        }
+    pub(super) fn new(cluster: &Arc<Cluster>, database: &str) -> Arc<Self> {
+        Arc::new(Self {
+            cluster: Arc::downgrade(cluster),
+            database: database.to_owned(),
+            state: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+        })
     }
 
-    /// Asks the cluster.
-    pub(super) async fn list_anew(&self) -> Result<Arc<Listed>> {
-        let listed = match timeout(ANSWERING, self.list()).await {
-            Ok(listed) => listed.map(Arc::new),
-            Err(_) => Err(silent("it did not answer in time")),
+    /// The collections, not quite fresh perhaps: then the next one to ask finds fresh ones. Only the first one to ask
+    /// waits for the cluster.
+    ///
+    /// # Errors
+    /// `Unavailable`: they were never known, and the cluster does not answer.
+    pub(super) async fn current(self: &Arc<Self>) -> Result<Arc<[Listed]>> {
+        let now = Instant::now();
+        {
+            let mut state = self.state();
+            let has_failed = state.has_failed(now);
+            if let Some((at, listed)) = &state.listed {
+                let listed = Arc::clone(listed);
+                if now >= *at + FRESH && !has_failed && !state.renewing {
+                    state.renewing = true;
+                    let listing = Arc::clone(self);
+                    tokio::spawn(async move {
+                        let _ = listing.renew(now, LATER).await;
+                        listing.state().renewing = false;
+                    });
+                }
+                return Ok(listed);
+            }
+            if has_failed {
+                return Err(self.no_answer("it did not answer seconds ago"));
+            }
+        }
+        self.renew(now, FIRST).await
+    }
+
+    /// The collection of that name: as it was known, or where it was not, as the cluster says now.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(super) async fn find(self: &Arc<Self>, name: &str) -> Result<Option<Listed>> {
+        let named = |listed: &[Listed]| listed.iter().find(|listed| listed.name == name).cloned();
+        let now = Instant::now();
+        let known = named(&self.current().await?);
+        // What was listed since is as new as can be.
+        let is_new = self
+            .state()
+            .listed
+            .as_ref()
+            .is_some_and(|(at, _)| *at >= now);
+        if known.is_some() || is_new {
+            return Ok(known);
+        }
+        if self.state().has_failed(now) {
+            return Err(self.no_answer("it did not answer seconds ago"));
+        }
+        Ok(named(&self.renew(now, LATER).await?))
+    }
+
+    /// The collection of that name, as far as is known.
+    ///
+    /// # Errors
+    /// `Unavailable`: nothing was ever known, and the cluster does not answer.
+    pub(super) async fn known(self: &Arc<Self>, name: &str) -> Result<Option<Listed>> {
+        let listed = self.current().await?;
+        Ok(listed.iter().find(|listed| listed.name == name).cloned())
+    }
+
+    /// The collections as the cluster says now.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(super) async fn renewed(&self) -> Result<Arc<[Listed]>> {
+        self.renew(Instant::now(), LATER).await
+    }
+
+    /// The collections as the cluster said at `since` or later.
+    async fn renew(&self, since: Instant, patience: Duration) -> Result<Arc<[Listed]>> {
+        let _asking = self.asking.lock().await;
+        {
+            let state = self.state();
+            match (&state.listed, state.failed) {
+                (Some((at, listed)), _) if *at >= since => return Ok(Arc::clone(listed)),
+                (_, Some(failed)) if failed >= since => {
+                    return Err(self.no_answer("it did not answer another question"));
+                }
+                _ => {}
+            }
+        }
+        let asked = Instant::now();
+        let answer = match timeout(patience, self.ask()).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.no_answer("its collections were not listed in time")),
         };
-        let mut listings = lock(&self.cluster.listings);
-        let listing = listings.entry(self.database.clone()).or_default();
-        listing.is_renewed = false;
-        match &listed {
+        let mut state = self.state();
+        match &answer {
             Ok(listed) => {
-                listing.listed = Some((Instant::now(), Arc::clone(listed)));
-                listing.failed = None;
+                state.listed = Some((asked, Arc::clone(listed)));
+                state.failed = None;
             }
-            Err(_) => listing.failed = Some(Instant::now()),
+            Err(_) => state.failed = Some(Instant::now()),
         }
-        listed
+        answer
     }
 
-    async fn list(&self) -> Result<Listed, Error> {
-        let database = self.cluster.database(&self.database).await?;
-        let command = doc! {"listCollections": 1, "authorizedCollections": true, "nameOnly": false};
-        // Without the right to list all, a server lists the names of those that may be read.
-        let listed = match database.run_cursor_command(command).await {
-            Ok(cursor) => cursor.try_collect().await,
-            Err(_) => {
-                let command =
-                    doc! {"listCollections": 1, "authorizedCollections": true, "nameOnly": true};
-                let cursor = database.run_cursor_command(command).await;
-                cursor.map_err(failed)?.try_collect().await
-            }
+    async fn ask(&self) -> Result<Arc<[Listed]>> {
+        let Some(cluster) = self.cluster.upgrade() else {
+            return Err(self.no_answer("it is closed"));
         };
-        let collections: Vec<Document> = listed.map_err(failed)?;
-        Ok(Listed::of(&collections))
+        let client = cluster.client().await?;
+        let list = doc! {"listCollections": 1, "authorizedCollections": true};
+        let database = client.database(&self.database);
+        let list = database.run_cursor_command(list);
+        let list = match client.selection_criteria() {
+            Some(criteria) => list.selection_criteria(criteria.clone()),
+            None => list,
+        };
+        let entries = async { list.await?.try_collect::<Vec<Document>>().await };
+        let entries = entries
+            .await
+            .map_err(|error| errors::failed(&cluster.name, &error))?;
+        Ok(entries.iter().filter_map(Listed::of).collect())
+    }
+
+    fn no_answer(&self, why: &str) -> rules::Error {
+        match self.cluster.upgrade() {
+            Some(cluster) => errors::unavailable(&cluster.name, why),
+            None => rules::Error::unavailable("the server is stopping; try again"),
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -146,35 +263,78 @@ impl Collections {
 mod tests {
     use super::*;
 
-    #[test]
-    fn collections_and_views_are_tables() {
-        let listed = Listed::of(&[
-            doc! {"name": "users", "type": "collection", "options": {}},
-            doc! {"name": "recent", "type": "view", "options": {"viewOn": "users", "pipeline": []}},
-            doc! {"name": "names", "options": {"collation": {"locale": "de"}}},
-            doc! {"name": "system.views", "type": "collection"},
-            doc! {"name": "weather", "type": "timeseries"},
-            doc! {"type": "collection"},
-        ]);
-        assert_eq!(
-            listed.names().collect::<Vec<_>>(),
-            ["names", "recent", "users"]
-        );
-        assert!(listed.has_collation("names") && !listed.has_collation("users"));
-        assert!(!listed.has_collation("unknown"));
+    fn listed(names: &[&str]) -> Vec<Listed> {
+        let entry = |name: &&str| Listed::of(&doc! {"name": *name, "type": "collection"});
+        names.iter().filter_map(entry).collect()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_old_listing_is_taken_while_it_is_renewed_and_a_silent_cluster_is_left_alone() {
-        let mut listing = Listing::default();
-        let after = |seconds| Instant::now() + Duration::from_secs(seconds);
-        assert!(matches!(listing.next(after(0)), Next::Wait));
-        listing.failed = Some(Instant::now());
-        assert!(matches!(listing.next(after(1)), Next::Fail));
-        assert!(matches!(listing.next(after(6)), Next::Wait));
-        listing.listed = Some((Instant::now(), Arc::default()));
-        assert!(matches!(listing.next(after(9)), Next::Take(_)));
-        assert!(matches!(listing.next(after(11)), Next::Renew(_)));
-        assert!(matches!(listing.next(after(11)), Next::Take(_)));
+    fn declared(text: &str) -> BTreeMap<TableName, DeclaredCollection> {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn named(declared: &BTreeMap<TableName, DeclaredCollection>, names: &[&str]) -> String {
+        let tables = tables(declared, &listed(names));
+        let tables: Vec<String> = tables
+            .iter()
+            .map(|(table, collection)| format!("{table}={collection}"))
+            .collect();
+        tables.join(" ")
+    }
+
+    #[test]
+    fn collections_whose_name_is_a_tables_are_tables() {
+        let names = [
+            "users",
+            "Users",
+            "two words",
+            "a.b",
+            "_x1",
+            "1x",
+            "prompt_logs",
+            "audit_log",
+        ];
+        assert_eq!(named(&BTreeMap::new(), &names), "_x1=_x1 users=users");
+    }
+
+    #[test]
+    fn what_is_declared_has_its_collection_and_no_other_table_has_it_too() {
+        let people = declared(r#"{"people": {"collection": "users"}, "gone": {}}"#);
+        assert_eq!(
+            named(&people, &["users", "people", "visits"]),
+            "people=users visits=visits"
+        );
+        assert_eq!(named(&people, &["gone"]), "gone=gone");
+        let users = TableName::parse("users").unwrap();
+        assert_eq!(collection(&people, &users), None);
+        let columns = r#"[{"name": "a", "type": "JSON"}]"#;
+        let with_columns = declared(&format!(r#"{{"people": {{"columns": {columns}}}}}"#));
+        assert_eq!(named(&with_columns, &[]), "people=people");
+    }
+
+    #[test]
+    fn the_servers_own_collections_and_other_kinds_are_not_listed() {
+        let of = |entry: Document| Listed::of(&entry).map(|listed| listed.name);
+        assert_eq!(
+            of(doc! {"name": "system.views", "type": "collection"}),
+            None
+        );
+        assert_eq!(of(doc! {"name": "t", "type": "timeseries"}), None);
+        let plain = doc! {"name": "t"};
+        assert_eq!(of(plain).as_deref(), Some("t"));
+        let view = doc! {"name": "v", "type": "view", "options": {"viewOn": "t"}};
+        let seen = Listed::of(&view).unwrap();
+        assert!(seen.is_view && !seen.has_collation);
+    }
+
+    #[test]
+    fn a_collation_is_known_and_a_view_with_one_is_no_table() {
+        let of = |kind: &str, locale: &str| {
+            let options = doc! {"collation": {"locale": locale}};
+            Listed::of(&doc! {"name": "t", "type": kind, "options": options})
+        };
+        assert!(of("collection", "de").unwrap().has_collation);
+        assert!(!of("collection", "simple").unwrap().has_collation);
+        assert_eq!(of("view", "de"), None);
+        assert!(of("view", "simple").is_some());
     }
 }

@@ -1,254 +1,240 @@
-//! MongoDB clusters: connections, and what is asked of collections.
+//! Collections of MongoDB clusters, for queries of the organizations that live on them.
 //!
-//! A question comes typed ([`collections::Question`]) and only here becomes MongoDB's words: with the tenant's filter, a
-//! time limit and the query's id. Connections and credentials never leave the server's process, and an answer that is
-//! dropped is ended on the cluster. Not here: rows, which query workers make of documents.
+//! The server alone connects: it turns a typed question into MongoDB's words, adds whose documents are meant, and hands
+//! back batches of raw BSON. A cluster is connected to when it is first needed, and only ever read.
+//! Promises: no question leaves without the organization's own database, or the condition that a document is its own;
+//! no message names a host, a user or another organization; whoever stops reading has the cursor killed.
+//! Not here: documents as rows (`collections`), queries (`engine`).
 
 mod answers;
+mod cluster;
+mod errors;
+mod facts;
 mod listing;
 mod rights;
 mod sample;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use collections::{Question, Table, Tenant};
-use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria};
-use mongodb::{Client, Database};
+use collections::{Column, Question, Table, Tenant};
+use futures::future::join_all;
 use rules::{ClusterName, Error, OrgId, Result, TableName};
-use tokio::sync::{OnceCell, Semaphore};
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::config::{ClusterSettings, Config, DeclaredCollection, Serve};
-use crate::directory::Directory;
+use crate::config::{Config, DeclaredCollection, Serve};
+use crate::directory::{Directory, StoredCollection};
+use crate::metrics::Metrics;
 
-pub use answers::{Answers, Asking};
+pub use answers::Answers;
+use cluster::Cluster;
+use facts::Facts;
+use listing::Listing;
 
-use answers::failed;
-use listing::{Listed, Listing};
-use sample::Facts;
+/// What a table's columns are called to come from.
+const DECLARED: &str = "declared in the configuration";
 
-/// How long a cluster may take to be found, unless its connection string says otherwise.
-const REACHING: Duration = Duration::from_secs(2);
-/// Until a cluster counts as one that does not answer, where nobody waits for documents.
-const ANSWERING: Duration = Duration::from_secs(2);
-
-/// The clusters of the configuration, connected to when they are needed.
+/// Every cluster of the configuration.
 #[derive(Debug)]
 pub struct Clusters {
-    by_name: BTreeMap<ClusterName, Arc<Cluster>>,
+    clusters: BTreeMap<ClusterName, Arc<Cluster>>,
     directory: Directory,
     clock: Clock,
 }
 
-#[derive(Debug)]
-struct Cluster {
-    name: ClusterName,
-    settings: ClusterSettings,
-    client: OnceCell<Client>,
-    /// A read in flight holds one.
-    reads: Semaphore,
-    /// By database.
-    listings: Mutex<HashMap<String, Listing>>,
-    /// By database and collection.
-    facts: Mutex<HashMap<(String, String), Facts>>,
+/// How a question is asked.
+#[derive(Debug, Clone)]
+pub struct Asking {
+    /// When the answer is of no use any more.
+    pub deadline: Instant,
+    /// What the cluster's own log and list of operations call it.
+    pub comment: String,
 }
 
-/// The collections of one organization, as tables.
+/// The collections of one organization.
 #[derive(Debug, Clone)]
 pub struct Collections {
+    clusters: Arc<Clusters>,
     cluster: Arc<Cluster>,
-    org_id: OrgId,
+    org: OrgId,
     database: String,
-    directory: Directory,
-    clock: Clock,
-}
-
-/// What is kept is whole at every moment.
-fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Clusters {
-    /// Reads where the clusters are; connects to none.
+    /// Reads where the clusters are; none is connected to yet.
     ///
     /// # Errors
-    /// `Invalid`, naming the setting: a file of a connection string cannot be read, or holds none.
-    pub fn open(config: &Config, directory: Directory, clock: Clock) -> Result<Arc<Self>> {
-        let clusters = config.clusters.iter().map(|(name, settings)| {
-            settings.uri(name)?;
-            let cluster = Cluster {
-                name: name.clone(),
-                settings: settings.clone(),
-                client: OnceCell::new(),
-                reads: Semaphore::new(settings.concurrent_scans),
-                listings: Mutex::default(),
-                facts: Mutex::default(),
-            };
+    /// `Invalid`, naming the setting: a file that cannot be read or holds no connection string.
+    pub fn open(
+        config: &Config,
+        directory: Directory,
+        clock: Clock,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Arc<Self>> {
+        let open = |(name, settings): (&ClusterName, _)| {
+            let cluster = Cluster::open(name, settings, Arc::clone(metrics))?;
             Ok((name.clone(), Arc::new(cluster)))
-        });
+        };
+        let clusters = config.clusters.iter().map(open);
         Ok(Arc::new(Self {
-            by_name: clusters.collect::<Result<_>>()?,
+            clusters: clusters.collect::<Result<_>>()?,
             directory,
             clock,
         }))
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
-    }
-
+    /// Whether a cluster of this name is configured.
     pub fn has(&self, name: &ClusterName) -> bool {
-        self.by_name.contains_key(name)
+        self.clusters.contains_key(name)
     }
 
-    /// Whether all of them answer.
+    pub fn is_empty(&self) -> bool {
+        self.clusters.is_empty()
+    }
+
+    /// Whether all of them answer; all are asked at once, and have two seconds.
     ///
     /// # Errors
     /// `Unavailable`, naming those that do not.
     pub async fn check(&self) -> Result<()> {
-        let asked = self.by_name.values().map(|cluster| async {
-            let answered = timeout(ANSWERING, cluster.ping()).await;
-            let error = match answered {
-                Ok(Ok(())) => return None,
-                Ok(Err(error)) => error,
-                Err(_) => Error::unavailable("no answer in time"),
-            };
-            tracing::warn!(
-                cluster = cluster.name.as_str(),
-                error = &error as &dyn std::error::Error,
-                "a MongoDB cluster does not answer"
-            );
-            Some(cluster.name.to_string())
-        });
-        let silent = futures::future::join_all(asked).await;
-        let silent: Vec<String> = silent.into_iter().flatten().collect();
-        match silent.is_empty() {
-            true => Ok(()),
-            false => Err(Error::unavailable(format!(
-                "these MongoDB clusters do not answer: {}",
-                silent.join(", ")
-            ))),
+        let pings = self.clusters.values().map(|cluster| cluster.ping());
+        let answers = join_all(pings).await.into_iter();
+        let silent: Vec<(&str, Error)> = self
+            .clusters
+            .keys()
+            .zip(answers)
+            .filter_map(|(name, answer)| Some((name.as_str(), answer.err()?)))
+            .collect();
+        let names: Vec<&str> = silent.iter().map(|(name, _)| *name).collect();
+        match silent.into_iter().next() {
+            None => Ok(()),
+            Some((_, error)) => {
+                let names = names.join(", ");
+                let message = format!("these MongoDB clusters do not answer: {names}");
+                Err(Error::unavailable(message).because(error))
+            }
         }
     }
 
-    /// Warns of credentials that may do more than read, as far as the clusters answer.
+    /// Warns of clusters whose credentials may do more than read.
     pub async fn warn_of_rights(&self) {
-        let asked = self
-            .by_name
-            .values()
-            .map(|cluster| cluster.warn_of_rights());
-        futures::future::join_all(asked).await;
+        join_all(self.clusters.values().map(rights::warn)).await;
     }
 
-    /// The organization's collections; `None` where its cluster has none that are tables.
-    pub fn of(&self, org_id: &OrgId, cluster: &ClusterName) -> Option<Collections> {
-        let cluster = self.by_name.get(cluster)?;
+    /// Waits until cursors that were dropped are killed, a moment at most; nothing can be asked afterwards.
+    pub async fn close(&self) {
+        join_all(self.clusters.values().map(|cluster| cluster.close())).await;
+    }
+
+    /// The collections of the organization on that cluster; none: no MongoDB is behind that name, or it can have no
+    /// database for the organization.
+    pub fn of(self: &Arc<Self>, org: &OrgId, cluster: &ClusterName) -> Option<Collections> {
+        let cluster = self.clusters.get(cluster)?;
+        let Some(database) = cluster.settings.database(org) else {
+            tracing::warn!(org = org.as_str(), cluster = %cluster.name, "the organization's id makes no name of a database");
+            return None;
+        };
         Some(Collections {
-            database: cluster.settings.database(org_id)?,
+            clusters: Arc::clone(self),
             cluster: Arc::clone(cluster),
-            org_id: org_id.clone(),
-            directory: self.directory.clone(),
-            clock: self.clock.clone(),
+            org: org.clone(),
+            database,
         })
     }
 }
 
-impl Cluster {
-    async fn client(&self) -> Result<&Client> {
-        let connect = || async {
-            let uri = self.settings.uri(&self.name)?;
-            let mut options = ClientOptions::parse(uri).await.map_err(failed)?;
-            options
-                .app_name
-                .get_or_insert_with(|| "amigo-admin".to_owned());
-            options.server_selection_timeout.get_or_insert(REACHING);
-            options.connect_timeout.get_or_insert(REACHING);
-            options.selection_criteria.get_or_insert_with(|| {
-                let options = None;
-                SelectionCriteria::ReadPreference(ReadPreference::SecondaryPreferred { options })
-            });
-            Client::with_options(options).map_err(failed)
-        };
-        self.client.get_or_try_init(connect).await
-    }
-
-    async fn database(&self, name: &str) -> Result<Database> {
-        Ok(self.client().await?.database(name))
-    }
-
-    async fn ping(&self) -> Result<()> {
-        let database = self.database("admin").await?;
-        let ping = database.run_command(mongodb::bson::doc! {"ping": 1});
-        ping.await.map(|_| ()).map_err(failed)
-    }
-}
-
 impl Collections {
-    /// The tables that there are, as far as is known without waiting for a cluster that does not answer.
-    pub async fn names(&self) -> Vec<TableName> {
-        let mut names: Vec<TableName> = match self.listed().await {
-            Ok(listed) => self.tables(&listed),
-            Err(_) => self.known().await,
-        };
-        names.retain(|name| {
-            self.declared(name)
-                .is_none_or(|declared| declared.serve != Some(Serve::Lake))
-        });
-        names.sort();
-        names.dedup();
-        names
-    }
-
-    /// Those that are read from the cluster even where the lake has a table of that name.
-    pub fn preferred(&self) -> Vec<TableName> {
-        let declared = self.cluster.settings.collections.iter();
-        let preferred = declared.filter(|(_, declared)| declared.serve == Some(Serve::Mongodb));
-        preferred.map(|(name, _)| name.clone()).collect()
-    }
-
-    /// What a table looks like; `None` where there is no such collection. Columns that are not declared are sampled once.
+    /// The tables that queries find here, without those that are served from the lake alone. Where the cluster does not
+    /// answer: those that are declared or were seen before.
     ///
     /// # Errors
-    /// `Unavailable` when nothing is known of it and the cluster does not answer.
-    pub async fn table(&self, name: &TableName) -> Result<Option<Table>> {
-        let collection = self.collection(name).to_owned();
-        let stored = self
-            .directory
-            .stored_collection(&self.org_id, &self.cluster.name, name);
-        let stored = stored
-            .await?
-            .filter(|stored| stored.collection == collection);
-        let declared = self.declared(name).and_then(DeclaredCollection::columns);
-        let (columns, origin) = match (declared, stored) {
-            (Some(columns), _) => (columns, "declared in the configuration".to_owned()),
-            (None, Some(stored)) => (stored.columns, stored.origin),
-            (None, None) => {
-                if !self.exists(name).await? {
-                    return Ok(None);
-                }
-                let sampled = self.sample(name, &collection).await?;
-                (sampled.columns, sampled.origin)
+    /// As the directory says.
+    pub async fn names(&self) -> Result<Vec<TableName>> {
+        let declared = &self.cluster.settings.collections;
+        let mut names: Vec<TableName> = match self.listing().current().await {
+            Ok(listed) => listing::tables(declared, &listed).into_keys().collect(),
+            Err(_) => {
+                let (directory, cluster) = (&self.clusters.directory, &self.cluster.name);
+                let stored = directory.stored_collections(&self.org, cluster).await?;
+                let stored = stored
+                    .into_iter()
+                    .filter(|stored| self.collection(&stored.name) == Some(&*stored.collection))
+                    .map(|stored| stored.name);
+                listing::tables(declared, &[])
+                    .into_keys()
+                    .chain(stored)
+                    .collect()
             }
         };
-        let facts = self.facts(&collection).await;
-        Ok(Some(Table {
-            columns,
-            is_strict: self.declared(name).is_some_and(|declared| declared.strict),
-            tenant: self.tenant(),
-            indexed: facts.indexed,
-            documents: facts.documents,
-            origin,
-        }))
+        names.retain(|name| !self.is_of_lake(name));
+        names.sort();
+        names.dedup();
+        Ok(names)
     }
 
-    /// Samples the columns of a table anew, and keeps them.
+    /// Whether the table is read here even where the lake has one of its name.
+    pub fn prevails(&self, name: &TableName) -> bool {
+        self.serve(name) == Some(Serve::Mongodb)
+    }
+
+    /// What queries have to know of a table: with the columns that are declared or stored, or else those of a sample that
+    /// is taken now and stored.
     ///
     /// # Errors
-    /// `Invalid` where its columns are declared. `Unavailable`.
+    /// `Unavailable`: the cluster does not answer, and it is needed. As the directory says.
+    pub async fn table(&self, name: &TableName) -> Result<Option<Table>> {
+        match self.is_of_lake(name) {
+            true => Ok(None),
+            false => self.described(name).await,
+        }
+    }
+
+    /// As [`Self::table`], of tables too that are served from the lake alone.
+    ///
+    /// # Errors
+    /// As [`Self::table`].
+    pub async fn described(&self, name: &TableName) -> Result<Option<Table>> {
+        let Some(collection) = self.collection(name) else {
+            return Ok(None);
+        };
+        if let Some(columns) = self.declared(name).and_then(DeclaredCollection::columns) {
+            let facts = self.facts(collection).await;
+            return Ok(Some(self.with(name, columns, DECLARED.to_owned(), facts)));
+        }
+        let (directory, cluster) = (&self.clusters.directory, &self.cluster.name);
+        let stored = directory
+            .stored_collection(&self.org, cluster, name)
+            .await?;
+        let stored = stored.filter(|stored| stored.collection == collection);
+        let stored = match (self.listing().find(collection).await, stored) {
+            (Ok(None), _) => return Ok(None),
+            (Ok(Some(_)), Some(stored)) => stored,
+            (Err(_), Some(stored)) => {
+                let (columns, origin) = (stored.columns, stored.origin);
+                return Ok(Some(self.with(name, columns, origin, Facts::default())));
+            }
+            (Err(error), None) => return Err(error),
+            (Ok(Some(_)), None) => match self.sampled(name, collection).await? {
+                Some(sampled) => {
+                    let (org, cluster) = (&self.org, &self.cluster.name);
+                    directory.settle_collection(org, cluster, &sampled).await?
+                }
+                None => return Ok(Some(self.empty(name))),
+            },
+        };
+        let facts = self.facts(collection).await;
+        Ok(Some(self.with(name, stored.columns, stored.origin, facts)))
+    }
+
+    /// Samples the table's columns anew and stores them.
+    ///
+    /// # Errors
+    /// `Invalid`: the columns are declared, or the collection is empty. `Unavailable`.
     pub async fn refresh(&self, name: &TableName) -> Result<Option<Table>> {
+        let Some(collection) = self.collection(name) else {
+            return Ok(None);
+        };
         if self
             .declared(name)
             .and_then(DeclaredCollection::columns)
@@ -258,97 +244,124 @@ impl Collections {
                 "the columns of {name} are declared in the configuration; change them there"
             )));
         }
-        lock(&self.cluster.listings).remove(&self.database);
-        if !self.exists(name).await? {
+        let listed = self.listing().renewed().await?;
+        if !listed.iter().any(|listed| listed.name == collection) {
             return Ok(None);
         }
-        let collection = self.collection(name).to_owned();
-        self.sample_anew(name, &collection).await?;
-        self.table(name).await
+        let sampled = self.sampled(name, collection).await?.ok_or_else(|| {
+            Error::invalid(format!(
+                "the collection of {name} is empty: it has nothing to sample; add documents first"
+            ))
+        })?;
+        let (directory, cluster) = (&self.clusters.directory, &self.cluster.name);
+        directory
+            .store_collection(&self.org, cluster, &sampled)
+            .await?;
+        let facts = self.facts(collection).await;
+        let table = self.with(name, sampled.columns, sampled.origin, facts);
+        Ok(Some(table))
     }
 
-    /// Asks a table's collection, of this organization's documents.
+    /// Asks a table's collection a question.
     ///
     /// # Errors
-    /// `Unavailable` when the cluster does not answer; `TimedOut` at the deadline.
+    /// `NotFound`: no such table. What goes wrong while the cluster answers is told by [`Answers::next`].
     pub async fn ask(
         &self,
         name: &TableName,
         question: &Question,
         asking: &Asking,
     ) -> Result<Answers> {
-        let command = question.command(self.tenant().as_ref());
-        let collection = self.collection(name);
-        let has_collation = self
-            .listed()
-            .await
-            .is_ok_and(|listed| listed.has_collation(collection));
         let collection = self
-            .cluster
-            .database(&self.database)
-            .await?
-            .collection(collection);
-        Answers::open(&self.cluster, &collection, command, has_collation, asking).await
+            .collection(name)
+            .ok_or_else(|| Error::not_found(format!("there is no collection behind {name}")))?;
+        let listing = self.listing();
+        let listed = tokio::time::timeout_at(asking.deadline, listing.known(collection));
+        let listed = listed.await.map_err(|_| errors::timed_out())??;
+        Ok(answers::ask(
+            &self.cluster,
+            answers::Place {
+                database: self.database.clone(),
+                collection: collection.to_owned(),
+                has_collation: listed.is_some_and(|listed| listed.has_collation),
+            },
+            question.command(self.tenant().as_ref()),
+            asking,
+        ))
+    }
+
+    fn listing(&self) -> Arc<Listing> {
+        self.cluster.listing(&self.database)
     }
 
     fn declared(&self, name: &TableName) -> Option<&DeclaredCollection> {
         self.cluster.settings.collections.get(name)
     }
 
-    /// The collection behind the table.
-    fn collection<'a>(&'a self, name: &'a TableName) -> &'a str {
-        let declared = self.declared(name);
-        declared.map_or(name.as_str(), |declared| declared.collection(name))
+    /// The collection that a table of this name has, if there is one of either.
+    fn collection<'a>(&'a self, name: &'a TableName) -> Option<&'a str> {
+        listing::collection(&self.cluster.settings.collections, name)
     }
 
-    /// Whose documents are read, where organizations share the database.
+    fn serve(&self, name: &TableName) -> Option<Serve> {
+        self.declared(name)?.serve
+    }
+
+    fn is_of_lake(&self, name: &TableName) -> bool {
+        self.serve(name) == Some(Serve::Lake)
+    }
+
+    /// Whose documents are meant, where the database is shared.
     fn tenant(&self) -> Option<Tenant> {
-        self.cluster.settings.tenant_field().map(|path| Tenant {
-            path: path.clone(),
-            org_id: self.org_id.to_string(),
-        })
+        let path = self.cluster.settings.tenant_field()?.clone();
+        let org_id = self.org.to_string();
+        Some(Tenant { path, org_id })
     }
 
-    /// The tables whose columns are known, while the cluster does not say which there are.
-    async fn known(&self) -> Vec<TableName> {
-        let stored = self
-            .directory
-            .stored_collections(&self.org_id, &self.cluster.name);
-        let stored = stored
-            .await
-            .unwrap_or_default()
-            .into_iter()
-            .map(|stored| stored.name);
-        let declared = self.cluster.settings.collections.keys().cloned();
-        stored.chain(declared).collect()
+    async fn facts(&self, collection: &str) -> Facts {
+        self.cluster.facts(&self.database, collection).await
     }
 
-    /// The tables of the collections that there are: those declared, and the others under their own names.
-    fn tables(&self, listed: &Listed) -> Vec<TableName> {
-        let declared = &self.cluster.settings.collections;
-        let behind = |name: &str| {
-            let mut of = declared.iter();
-            of.find(|(table, declared)| declared.collection(table) == name)
-        };
-        let tables = listed.names().filter_map(|name| match behind(name) {
-            Some((table, _)) => Some(table.clone()),
-            None => TableName::parse(name)
-                .ok()
-                .filter(|table| !declared.contains_key(table)),
-        });
-        tables.collect()
+    async fn sampled(
+        &self,
+        name: &TableName,
+        collection: &str,
+    ) -> Result<Option<StoredCollection>> {
+        let tenant = self.tenant();
+        let sample =
+            sample::take(&self.cluster, &self.database, collection, tenant.as_ref()).await?;
+        let now = self.clusters.clock.now();
+        Ok(sample.map(|(columns, documents)| StoredCollection {
+            name: name.clone(),
+            collection: collection.to_owned(),
+            columns,
+            origin: format!(
+                "a sample of {documents} documents on {}",
+                now.format("%Y-%m-%d")
+            ),
+            sampled_at: now,
+        }))
     }
 
-    /// Whether there is such a table now.
-    async fn exists(&self, name: &TableName) -> Result<bool> {
-        if self
-            .listed()
-            .await
-            .is_ok_and(|listed| self.tables(&listed).contains(name))
-        {
-            return Ok(true);
+    fn with(&self, name: &TableName, columns: Vec<Column>, origin: String, facts: Facts) -> Table {
+        Table {
+            columns,
+            is_strict: self.declared(name).is_some_and(|declared| declared.strict),
+            tenant: self.tenant(),
+            indexed: facts.indexed,
+            documents: facts.documents,
+            origin,
         }
-        let listed = self.list_anew().await?;
-        Ok(self.tables(&listed).contains(name))
+    }
+
+    /// A table whose collection has no documents of the organization: nothing is stored, so the first ones are sampled.
+    fn empty(&self, name: &TableName) -> Table {
+        let id = Column {
+            name: "_id".to_owned(),
+            path: collections::Path::field("_id"),
+            kind: collections::Kind::ObjectId,
+        };
+        let origin = "the collection is empty".to_owned();
+        self.with(name, vec![id], origin, Facts::default())
     }
 }

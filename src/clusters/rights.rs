@@ -1,89 +1,146 @@
-//! What the credentials may do: they should only read.
+//! Whether a cluster's credentials may do more than read, which they need not.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use mongodb::bson::{Bson, Document, doc};
+use rules::Result;
+use tokio::time::timeout;
 
-use super::Cluster;
-use super::answers::failed;
+use super::cluster::Cluster;
+use super::errors;
 
-/// Actions of MongoDB's that change data or the collections that hold it.
-const WRITING: [&str; 14] = [
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Actions that change data, structure or users; MongoDB has more, but no role has those and none of these.
+const WRITING: [&str; 16] = [
     "anyAction",
-    "bypassDocumentValidation",
-    "collMod",
-    "convertToCapped",
+    "insert",
+    "update",
+    "remove",
     "createCollection",
-    "createIndex",
     "dropCollection",
     "dropDatabase",
+    "createIndex",
     "dropIndex",
-    "grantRole",
-    "insert",
-    "remove",
     "renameCollectionSameDB",
-    "update",
+    "collMod",
+    "convertToCapped",
+    "createUser",
+    "createRole",
+    "grantRole",
+    "changePassword",
 ];
 
-impl Cluster {
-    pub(super) async fn warn_of_rights(&self) {
-        let cluster = self.name.as_str();
-        let status = async {
-            let database = self.database("admin").await?;
-            let command = doc! {"connectionStatus": 1, "showPrivileges": true};
-            database.run_command(command).await.map_err(failed)
-        };
-        match status.await {
-            Ok(status) => {
-                let writing: Vec<String> = writing(&status).into_iter().collect();
-                if !writing.is_empty() {
-                    tracing::warn!(
-                        cluster,
-                        may = writing.join(", "),
-                        "the credentials of a MongoDB cluster may write; give a user with the role read"
-                    );
-                }
-            }
-            Err(error) => tracing::warn!(
-                cluster,
-                error = &error as &dyn std::error::Error,
-                "it is not known whether the credentials of a MongoDB cluster may write"
-            ),
-        }
+#[derive(Debug, PartialEq, Eq)]
+enum Rights {
+    Reads,
+    /// Such an action is allowed.
+    Writes(String),
+    /// Nobody is signed in: the cluster has no access control.
+    Everything,
+}
+
+/// Tells the operator in the log.
+pub(super) async fn warn(cluster: &Arc<Cluster>) {
+    let name = cluster.name.as_str();
+    let found = match timeout(PATIENCE, find(cluster)).await {
+        Ok(found) => found,
+        Err(_) => Err(errors::unavailable(&cluster.name, "no answer in time")),
+    };
+    match found {
+        Ok(Rights::Reads) => {}
+        Ok(Rights::Writes(action)) => tracing::warn!(
+            cluster = name,
+            action,
+            "the credentials of a MongoDB cluster may write to it; give ones that may only read"
+        ),
+        Ok(Rights::Everything) => tracing::warn!(
+            cluster = name,
+            "a MongoDB cluster asks for no credentials: whoever reaches it may write to it"
+        ),
+        Err(error) => tracing::warn!(
+            cluster = name,
+            error = &error as &dyn std::error::Error,
+            "a MongoDB cluster does not answer; whether its credentials may write is not known"
+        ),
     }
 }
 
-/// The writing actions that `connectionStatus` names.
-fn writing(status: &Document) -> BTreeSet<String> {
-    let privileges = status
-        .get_document("authInfo")
-        .and_then(|info| info.get_array("authenticatedUserPrivileges"));
-    let actions = privileges.into_iter().flatten().filter_map(|privilege| {
-        let actions = privilege.as_document()?.get_array("actions").ok()?;
-        Some(actions.iter().filter_map(Bson::as_str))
-    });
-    let writing = actions.flatten().filter(|action| WRITING.contains(action));
-    writing.map(str::to_owned).collect()
+async fn find(cluster: &Cluster) -> Result<Rights> {
+    let database = cluster.database("admin").await?;
+    let status = database.run_command(doc! {"connectionStatus": 1, "showPrivileges": true});
+    let status = status.await;
+    status
+        .map(|status| rights(&status))
+        .map_err(|error| errors::failed(&cluster.name, &error))
+}
+
+fn rights(status: &Document) -> Rights {
+    let info = status.get_document("authInfo").ok();
+    let list = |name: &str| {
+        let list = info.and_then(|info| info.get_array(name).ok());
+        list.map_or(&[][..], Vec::as_slice)
+    };
+    if list("authenticatedUsers").is_empty() {
+        return Rights::Everything;
+    }
+    let privileges = list("authenticatedUserPrivileges").iter();
+    let actions = privileges
+        .filter_map(|privilege| privilege.as_document()?.get_array("actions").ok())
+        .flatten()
+        .filter_map(Bson::as_str);
+    let mut writing = actions.filter(|action| WRITING.contains(action));
+    match writing.next() {
+        Some(action) => Rights::Writes(action.to_owned()),
+        None => Rights::Reads,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn status(actions: &[&str]) -> Document {
+        let own = doc! {"resource": {"db": "admin", "collection": ""}, "actions": ["find"]};
+        let more = doc! {"resource": {"db": "shop", "collection": ""}, "actions": actions};
+        doc! {
+            "authInfo": {
+                "authenticatedUsers": [{"user": "reader", "db": "admin"}],
+                "authenticatedUserRoles": [{"role": "read", "db": "shop"}],
+                "authenticatedUserPrivileges": [own, more],
+            },
+            "ok": 1.0,
+        }
+    }
+
     #[test]
-    fn writing_actions_are_found_among_others() {
-        let status = doc! {"authInfo": {"authenticatedUserPrivileges": [
-            {"resource": {"db": "acme", "collection": ""}, "actions": ["find", "listCollections", "update"]},
-            {"resource": {"db": "acme", "collection": ""}, "actions": ["insert", "update"]},
-        ]}};
-        assert_eq!(
-            writing(&status).into_iter().collect::<Vec<_>>(),
-            ["insert", "update"]
-        );
-        let reading = doc! {"authInfo": {"authenticatedUserPrivileges": [
-            {"resource": {}, "actions": ["find", "listCollections", "collStats"]},
-        ]}};
-        assert!(writing(&reading).is_empty());
-        assert!(writing(&doc! {"authInfo": {}}).is_empty());
+    fn a_reader_is_told_from_one_that_may_write() {
+        // What the role `read` of MongoDB 7 may do.
+        let reads = [
+            "changeStream",
+            "collStats",
+            "dbHash",
+            "dbStats",
+            "find",
+            "killCursors",
+            "listCollections",
+            "listIndexes",
+            "listSearchIndexes",
+            "planCacheRead",
+        ];
+        assert_eq!(rights(&status(&reads)), Rights::Reads);
+        for action in WRITING {
+            let writes = Rights::Writes(action.to_owned());
+            assert_eq!(rights(&status(&["find", action])), writes);
+        }
+    }
+
+    #[test]
+    fn a_cluster_where_nobody_signs_in_lets_everybody_write() {
+        let nobody =
+            doc! {"authInfo": {"authenticatedUsers": [], "authenticatedUserPrivileges": []}};
+        assert_eq!(rights(&nobody), Rights::Everything);
+        assert_eq!(rights(&doc! {"ok": 1}), Rights::Everything);
     }
 }

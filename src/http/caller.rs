@@ -259,7 +259,7 @@ pub(super) async fn cluster(app: &App, headers: &HeaderMap) -> Result<Option<Clu
         .ok()
         .and_then(|name| ClusterName::parse(name).ok())
         .ok_or_else(unknown)?;
-    if !app.directory.cluster_exists(&name).await? {
+    if !app.clusters.has(&name) && !app.directory.cluster_exists(&name).await? {
         return Err(unknown());
     }
     Ok(Some(name))

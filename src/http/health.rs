@@ -45,7 +45,8 @@ pub(super) async fn alive() -> Json<Alive> {
 
 /// Can requests be served?
 ///
-/// `503` says what is in the way. Maintenance is not: it has its own answers.
+/// `503` says what is in the way. Maintenance is not: it has its own answers. Nor is a MongoDB cluster that does not
+/// answer, which only its own tables need: the check `clusters` tells of it.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "get-readiness", tag = "Server", security(()),
     responses(
@@ -55,12 +56,16 @@ pub(super) async fn alive() -> Json<Alive> {
 )]
 pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>) {
     let directory = app.directory.maintenance().await.map(|_| ());
-    let checks = vec![
+    let mut checks = vec![
         check("directory", directory),
         check("storage", storage(&app).await),
         check("queries", app.queries.check().await),
     ];
     let ready = checks.iter().all(|check| check.ready);
+    // Told, but nothing is in the way of all other requests.
+    if !app.clusters.is_empty() {
+        checks.push(check("clusters", app.clusters.check().await));
+    }
     let status = match ready {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,

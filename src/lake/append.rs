@@ -136,7 +136,7 @@ fn table_columns(table: &DeltaTable) -> Result<Vec<Column>> {
     schema.fields().iter().map(column).collect()
 }
 
-fn delta_columns(schema: &SchemaRef) -> Result<Vec<StructField>> {
+pub(super) fn delta_columns(schema: &SchemaRef) -> Result<Vec<StructField>> {
     let fields: std::result::Result<Vec<StructField>, ArrowError> = schema
         .fields()
         .iter()

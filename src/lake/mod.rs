@@ -6,6 +6,7 @@
 
 pub mod append;
 pub mod clean;
+pub mod copy;
 mod data_file;
 mod durable;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use std::time::Duration;
 use deltalake_core::kernel::transaction::{
     CommitBuilder, CommitProperties, TableReference, TransactionError,
 };
-use deltalake_core::kernel::{Action, Add, Remove, StructField};
+use deltalake_core::kernel::{Action, Add, Remove, StructField, Transaction};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::{StreamExt, TryStreamExt};
@@ -203,14 +204,39 @@ impl Lake {
         adds: Vec<Add>,
         mode: SaveMode,
     ) -> Result<DeltaTable> {
+        self.create_noting(
+            org,
+            table,
+            columns,
+            partition_columns,
+            adds,
+            Vec::new(),
+            mode,
+        )
+        .await
+    }
+
+    /// The same, with notes for later writers in the commit.
+    #[expect(clippy::too_many_arguments, reason = "those of a commit")]
+    async fn create_noting(
+        &self,
+        org: &OrgId,
+        table: &TableName,
+        columns: Vec<StructField>,
+        partition_columns: &[&str],
+        adds: Vec<Add>,
+        notes: Vec<Transaction>,
+        mode: SaveMode,
+    ) -> Result<DeltaTable> {
         let first = adds.first().map(|file| file.path.clone());
+        let notes = notes.into_iter().map(Action::Txn);
         let unloaded = self.builder(org, table)?.build().map_err(unavailable)?;
         let made = unloaded
             .create()
             .with_columns(columns)
             .with_partition_columns(partition_columns.iter().copied())
             .with_save_mode(mode)
-            .with_actions(adds.into_iter().map(Action::Add))
+            .with_actions(adds.into_iter().map(Action::Add).chain(notes))
             .with_commit_properties(CommitProperties::default().with_max_retries(0))
             .await;
         let error = match made {
@@ -300,10 +326,22 @@ pub async fn commit_as(
     adds: Vec<Add>,
     removes: Vec<Remove>,
 ) -> Result<()> {
+    commit_noting(operation, table, adds, removes, Vec::new()).await
+}
+
+/// The same, with notes for later writers in the commit.
+async fn commit_noting(
+    operation: DeltaOperation,
+    table: &mut DeltaTable,
+    adds: Vec<Add>,
+    removes: Vec<Remove>,
+    notes: Vec<Transaction>,
+) -> Result<()> {
     let actions = removes
         .into_iter()
         .map(Action::Remove)
         .chain(adds.into_iter().map(Action::Add))
+        .chain(notes.into_iter().map(Action::Txn))
         .collect();
     let snapshot = table.snapshot().map_err(unavailable)?;
     let committed = CommitBuilder::from(commit_properties())

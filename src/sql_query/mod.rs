@@ -117,16 +117,19 @@ impl SqlQueries {
         sql: String,
         now: DateTime<Utc>,
         output: engine::Output,
-    ) -> engine::Request {
+    ) -> rules::Result<engine::Request> {
         let mut server_tables = vec![ServerTable::QueryHistory];
         if has(&caller, &organization.org_id, AUDIT_PERMISSION) {
             server_tables.push(ServerTable::AuditLog);
         }
-        let (collections, preferred) = match self.collections(organization) {
-            Some(collections) => (Some(collections.names().await), collections.preferred()),
-            None => (None, Vec::new()),
-        };
-        engine::Request {
+        let (mut names, mut preferred) = (None, Vec::new());
+        if let Some(collections) = self.collections(organization) {
+            let all = collections.names().await?;
+            let first = all.iter().filter(|name| collections.prevails(name));
+            preferred = first.cloned().collect();
+            names = Some(all);
+        }
+        Ok(engine::Request {
             lake: self.lake.url().clone(),
             org_id: organization.org_id.clone(),
             caller,
@@ -135,10 +138,10 @@ impl SqlQueries {
             retention_days: organization.retention_days_or(self.config.retention.days),
             declared: self.config.declared_tables(&organization.org_id),
             server_tables,
-            collections,
+            collections: names,
             preferred,
             output,
-        }
+        })
     }
 
     /// The organization's collections, where its cluster has any.

@@ -373,3 +373,37 @@ async fn a_sign_in_looks_for_its_organization_on_the_cluster_it_names() {
     let request = server.request(Method::POST, &path).header(CLUSTER, "mars");
     assert_eq!(Answer::of(request).await.violations().len(), 3);
 }
+
+#[tokio::test]
+async fn a_configured_cluster_is_known_though_nobody_lives_there_and_one_that_is_down_stops_nothing()
+ {
+    let data = Data::new();
+    acme(&data);
+    let mut command = data.command();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--json"]);
+    command.env(
+        "AMIGO_ADMIN_CLUSTERS__MARS__MONGODB",
+        "mongodb://reader:s3cret@127.0.0.1:1",
+    );
+    let server = Server::spawn(&data, command);
+    let token = format!("Bearer {}", server.token(ORG, SUPER_ADMINISTRATOR));
+    let on = async |cluster: &str| {
+        let headers = [
+            ("authorization", token.as_str()),
+            ("x-mongo-cluster-name", cluster),
+        ];
+        with_headers(&server, ORG, &headers).await
+    };
+    assert_eq!(on("default").await.status, 200);
+    on("mars").await.detail(404);
+    on("venus").await.detail(422);
+    let ready = Answer::of(server.request(Method::GET, "/readyz")).await;
+    assert_eq!(ready.status, 200);
+    let checks = ready.json()["checks"].clone();
+    let clusters = checks.as_array().unwrap().last().unwrap();
+    let detail = "these MongoDB clusters do not answer: mars";
+    assert_eq!(
+        *clusters,
+        json!({"name": "clusters", "ready": false, "detail": detail})
+    );
+}

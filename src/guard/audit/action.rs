@@ -47,6 +47,8 @@ actions! {
     CompactPromptLogs "Admin:CompactPromptLogs" "An operator merges the files of prompt logs.";
     ExpirePromptLogs "Admin:ExpirePromptLogs" "An operator drops prompt logs that are too old.";
     ImportTable "Admin:ImportTable" "An operator imports a file into a table. The resource is the table.";
+    RefreshTable "Admin:RefreshTable" "An operator has a collection's columns sampled anew. The resource is the table.";
+    SyncTable "Admin:SyncTable" "An operator copies a collection into the lake. The resource is the table.";
     RunSqlQuery "Admin:RunSqlQuery" "A query is answered at once. The resource is its text.";
     SubmitSqlQuery "Admin:SubmitSqlQuery" "A query is submitted to run later. The resource is its text; the id is in the second row.";
     CancelSqlQuery "Admin:CancelSqlQuery" "A query is ended, or its result deleted. The resource is its id.";

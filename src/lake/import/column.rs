@@ -197,6 +197,18 @@ impl Names {
     }
 }
 
+/// Whether a Delta table can have columns of these names.
+///
+/// # Errors
+/// `Invalid`, naming the column.
+pub fn check_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    let mut known = Names::default();
+    for name in names {
+        known.place_or_add(name)?;
+    }
+    Ok(())
+}
+
 /// Whether a Delta table can have a column of this name (Delta's PROTOCOL.md: none of ` ,;{}()\n\t=`).
 fn check_name(name: &str) -> Result<()> {
     let chars = name.chars().count();

@@ -25,7 +25,7 @@ use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 use rules::{Error, Result};
 
-pub use column::{Column, Kind, reconcile};
+pub use column::{Column, Kind, check_names, reconcile};
 
 use rows::Rows;
 

@@ -1,0 +1,438 @@
+//! Tables that are copies of rows kept elsewhere: all of them, or those that changed in the place of their older
+//! versions, each time in one commit. Whatever ends a copy before its commit leaves the table as it was.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
+use chrono::{DateTime, Utc};
+use deltalake_core::DeltaTable;
+use deltalake_core::kernel::{Add, Remove, Transaction};
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use object_store::path::Path as StorePath;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+use rules::{Error, OrgId, Result, TableName};
+
+use super::append::delta_columns;
+use super::{
+    DataFileWriter, Lake, ObjectReader, commit_noting, discard, discard_uncommitted, import,
+    table_properties, unavailable,
+};
+
+/// Who makes copies, in the table's log.
+const COPIED: &str = "amigo-admin table sync";
+
+/// Rows whose keys are held in memory while they take the place of older ones.
+const CHANGED_MAX: usize = 8_000_000;
+
+/// A row's key, as a hash that no two keys share.
+type Key = [u8; 16];
+
+/// A copy, as it is now.
+#[derive(Debug)]
+pub struct Copied {
+    table: DeltaTable,
+}
+
+impl Copied {
+    /// The organization's table of that name, if there is one.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn open(lake: &Lake, org: &OrgId, name: &TableName) -> Result<Option<Self>> {
+        let table = lake.open(org, name).await?;
+        Ok(table.map(|table| Self { table }))
+    }
+
+    /// Whether it was made as a copy, and not by an import or another program.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn is_copy(&self) -> Result<bool> {
+        Ok(self.note(COPIED).await?.is_some())
+    }
+
+    /// How far the copy was in the order of this field when it was last made: rows behind it may have changed since.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn reached(&self, field: &str) -> Result<Option<i64>> {
+        self.note(&reached_name(field)).await
+    }
+
+    /// Whether its columns are these.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn has_columns(&self, schema: &Schema) -> Result<bool> {
+        let stored = self.table.snapshot().map_err(unavailable)?;
+        let stored = stored.snapshot().arrow_schema();
+        let columns = |schema: &Schema| -> Vec<(String, DataType)> {
+            let fields = schema.fields().iter();
+            fields
+                .map(|field| (field.name().clone(), field.data_type().clone()))
+                .collect()
+        };
+        Ok(columns(&stored) == columns(&stored_schema(schema)))
+    }
+
+    async fn note(&self, name: &str) -> Result<Option<i64>> {
+        let state = self.table.snapshot().map_err(unavailable)?;
+        let log = self.table.log_store();
+        let noted = state.transaction_version(log.as_ref(), name).await;
+        noted.map_err(unavailable)
+    }
+}
+
+fn reached_name(field: &str) -> String {
+    format!("{COPIED}: {field}")
+}
+
+/// Rows on their way into a copy. Nobody sees them before the commit.
+#[derive(Debug)]
+pub struct Copy<'a> {
+    lake: &'a Lake,
+    org: &'a OrgId,
+    name: &'a TableName,
+    store: Arc<dyn ObjectStore>,
+    schema: SchemaRef,
+    now: DateTime<Utc>,
+    writer: Option<DataFileWriter>,
+    files: Vec<Written>,
+    /// The column that tells rows apart, where these take the place of older ones; and where each key's last row is.
+    key: Option<usize>,
+    last: HashMap<Key, u64>,
+    /// Rows whose key came again.
+    outdated: HashSet<u64>,
+    rows: u64,
+}
+
+/// A file, the number of its first row among all of them, and how many it has.
+#[derive(Debug)]
+struct Written {
+    add: Add,
+    first: u64,
+    rows: u64,
+}
+
+impl<'a> Copy<'a> {
+    /// A copy with the columns of `schema`. With `key`, rows take the place of those that have the same value there.
+    ///
+    /// # Errors
+    /// `Invalid` where a table cannot have such columns.
+    pub fn begin(
+        lake: &'a Lake,
+        (org, name): (&'a OrgId, &'a TableName),
+        schema: &Schema,
+        key: Option<usize>,
+        now: DateTime<Utc>,
+    ) -> Result<Self> {
+        let names = schema.fields().iter().map(|field| field.name().as_str());
+        import::check_names(names)?;
+        Ok(Self {
+            lake,
+            org,
+            name,
+            store: lake.table_store(org, name)?,
+            schema: stored_schema(schema),
+            now,
+            writer: None,
+            files: Vec::new(),
+            key,
+            last: HashMap::new(),
+            outdated: HashSet::new(),
+            rows: 0,
+        })
+    }
+
+    /// # Errors
+    /// `Invalid`: a row has no key, or there are too many of them. `StorageFull`, `Unavailable`.
+    pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let batch = stored_batch(batch, &self.schema)?;
+        if let Some(key) = self.key {
+            for (row, key) in (self.rows..).zip(keys(batch.column(key))?) {
+                if let Some(outdated) = self.last.insert(key, row) {
+                    self.outdated.insert(outdated);
+                }
+            }
+            if self.last.len() > CHANGED_MAX {
+                return Err(Error::invalid(format!(
+                    "more than {CHANGED_MAX} documents changed; copy all of them with --full"
+                )));
+            }
+        }
+        let mut writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => {
+                self.files.push(Written {
+                    add: Add::default(),
+                    first: self.rows,
+                    rows: 0,
+                });
+                file_writer(&self.schema)?
+            }
+        };
+        writer.write(&batch)?;
+        self.rows += batch.num_rows() as u64;
+        if let Some(file) = self.files.last_mut() {
+            file.rows += batch.num_rows() as u64;
+        }
+        match writer.is_full() {
+            true => self.store(writer).await,
+            false => {
+                self.writer = Some(writer);
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes these rows the table's only ones, and the columns its columns. Returns how many there are.
+    ///
+    /// # Errors
+    /// `Conflict` when another writer changed the table meanwhile; `StorageFull`, `Unavailable`.
+    pub async fn replace_all(
+        mut self,
+        copied: Option<&Copied>,
+        reached: Option<(&str, i64)>,
+    ) -> Result<u64> {
+        self.end().await?;
+        let adds: Vec<Add> = self.files.drain(..).map(|file| file.add).collect();
+        let mode = match copied {
+            Some(_) => SaveMode::Overwrite,
+            None => SaveMode::ErrorIfExists,
+        };
+        let notes = self.notes(reached);
+        let (lake, org, name) = (self.lake, self.org, self.name);
+        let columns = delta_columns(&self.schema)?;
+        let made = lake.create_noting(org, name, columns, &[], adds.clone(), notes, mode);
+        if let Err(error) = made.await {
+            discard_uncommitted(lake, org, name, &error, &adds).await;
+            return Err(error);
+        }
+        Ok(self.rows)
+    }
+
+    /// Puts these rows in the place of those that have the same keys. Returns how many there are.
+    ///
+    /// # Errors
+    /// As [`Self::replace_all`]; `Invalid` where a row of the table has no key.
+    pub async fn replace_some(
+        mut self,
+        mut copied: Copied,
+        reached: Option<(&str, i64)>,
+    ) -> Result<u64> {
+        self.end().await?;
+        if self.rows == 0 {
+            return Ok(0);
+        }
+        let mut adds = Vec::new();
+        let removes = match self.merge(&copied.table, &mut adds).await {
+            Ok(removes) => removes,
+            Err(error) => {
+                discard(&self.store, &adds).await;
+                self.discard().await;
+                return Err(error);
+            }
+        };
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: None,
+            predicate: None,
+        };
+        let (lake, org, name) = (self.lake, self.org, self.name);
+        let notes = self.notes(reached);
+        let table = &mut copied.table;
+        if let Err(error) = commit_noting(operation, table, adds.clone(), removes, notes).await {
+            discard_uncommitted(lake, org, name, &error, &adds).await;
+            return Err(error);
+        }
+        Ok(self.rows - self.outdated.len() as u64)
+    }
+
+    /// Deletes what was written.
+    pub async fn discard(self) {
+        let stored = self.files.into_iter().map(|file| file.add);
+        let stored: Vec<Add> = stored.filter(|add| !add.path.is_empty()).collect();
+        discard(&self.store, &stored).await;
+    }
+
+    fn notes(&self, reached: Option<(&str, i64)>) -> Vec<Transaction> {
+        let now = self.now.timestamp_millis();
+        let note = |app_id: String, version| Transaction {
+            app_id,
+            version,
+            last_updated: Some(now),
+        };
+        let reached = reached.map(|(field, at)| note(reached_name(field), at));
+        let copied = note(COPIED.to_owned(), now);
+        [copied].into_iter().chain(reached).collect()
+    }
+
+    async fn end(&mut self) -> Result<()> {
+        match self.writer.take() {
+            Some(writer) => self.store(writer).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn store(&mut self, writer: DataFileWriter) -> Result<()> {
+        let now = self.now.timestamp_millis();
+        let add = writer.finish(self.store.as_ref(), now).await?;
+        if let Some(file) = self.files.last_mut() {
+            file.add = add;
+        }
+        Ok(())
+    }
+
+    /// What the commit adds and removes. Files with rows that are not to be are written anew without them.
+    async fn merge(&mut self, table: &DeltaTable, adds: &mut Vec<Add>) -> Result<Vec<Remove>> {
+        let Some(key) = self.key else {
+            return Err(Error::internal("rows without keys take nothing's place"));
+        };
+        let mut removes = Vec::new();
+        let snapshot = table.snapshot().map_err(unavailable)?;
+        let log = table.log_store();
+        let mut files = snapshot.snapshot().file_views(&log, None);
+        while let Some(file) = files.try_next().await.map_err(unavailable)? {
+            let path = StorePath::from(file.path().as_ref());
+            let size = u64::try_from(file.size()).unwrap_or_default();
+            let mut keep = Vec::new();
+            let mut rows = self.rows_of(&path, size, Some(key)).await?;
+            while let Some(batch) = rows.try_next().await.map_err(unavailable)? {
+                let keys = keys(batch.column(0))?;
+                keep.extend(keys.into_iter().map(|key| !self.last.contains_key(&key)));
+            }
+            if keep.iter().all(|keep| *keep) {
+                continue;
+            }
+            let remove = file.remove_action(true);
+            if remove.deletion_vector.is_some() {
+                return Err(Error::invalid(
+                    "another program has deleted rows of this table; copy all documents with --full",
+                ));
+            }
+            adds.extend(self.without(&path, size, &keep).await?);
+            removes.push(remove);
+        }
+        while let Some(Written { add, first, rows }) = self.files.pop() {
+            let path = StorePath::from(add.path.as_str());
+            let size = u64::try_from(add.size).unwrap_or_default();
+            let keep = (first..first + rows).map(|row| !self.outdated.contains(&row));
+            let keep: Vec<bool> = keep.collect();
+            if keep.iter().all(|keep| *keep) {
+                adds.push(add);
+                continue;
+            }
+            let rewritten = self.without(&path, size, &keep).await;
+            discard(&self.store, &[add]).await;
+            adds.extend(rewritten?);
+        }
+        Ok(removes)
+    }
+
+    /// The file's rows anew, without those that are not kept; nothing where none is.
+    async fn without(&self, path: &StorePath, size: u64, keep: &[bool]) -> Result<Option<Add>> {
+        if !keep.contains(&true) {
+            return Ok(None);
+        }
+        let mut writer = file_writer(&self.schema)?;
+        let mut rows = self.rows_of(path, size, None).await?;
+        let mut first = 0;
+        while let Some(batch) = rows.try_next().await.map_err(unavailable)? {
+            let last = first + batch.num_rows();
+            let kept = BooleanArray::from(keep[first..last].to_vec());
+            let batch = filter_record_batch(&batch, &kept).map_err(unavailable)?;
+            writer.write(&stored_batch(&batch, &self.schema)?)?;
+            first = last;
+        }
+        let now = self.now.timestamp_millis();
+        writer.finish(self.store.as_ref(), now).await.map(Some)
+    }
+
+    /// A file's rows, all columns or one.
+    async fn rows_of(
+        &self,
+        path: &StorePath,
+        size: u64,
+        column: Option<usize>,
+    ) -> Result<ParquetRecordBatchStream<ObjectReader>> {
+        let reader = ObjectReader::new(Arc::clone(&self.store), path.clone(), size);
+        let rows = ParquetRecordBatchStreamBuilder::new(reader).await;
+        let rows = rows.map_err(unavailable)?;
+        let columns = match column {
+            Some(column) => ProjectionMask::roots(rows.parquet_schema(), [column]),
+            None => ProjectionMask::all(),
+        };
+        rows.with_projection(columns).build().map_err(unavailable)
+    }
+}
+
+fn file_writer(schema: &SchemaRef) -> Result<DataFileWriter> {
+    DataFileWriter::new(Arc::clone(schema), table_properties().build(), None)
+}
+
+/// The columns as tables hold them: instants to the microsecond.
+fn stored_schema(schema: &Schema) -> SchemaRef {
+    let stored = |field: &Arc<Field>| {
+        let data_type = match field.data_type() {
+            DataType::Timestamp(_, zone) => {
+                DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
+            }
+            other => other.clone(),
+        };
+        Field::new(field.name(), data_type, true)
+    };
+    let fields: Vec<Field> = schema.fields().iter().map(stored).collect();
+    Arc::new(Schema::new(fields))
+}
+
+fn stored_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let wrong = |error| Error::internal("rows do not have their table's columns").because(error);
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns = columns.map(
+        |(column, field)| match column.data_type() == field.data_type() {
+            true => Ok(Arc::clone(column)),
+            // An instant beyond those that are counted in microseconds is null.
+            false => cast(column, field.data_type()),
+        },
+    );
+    let columns = columns
+        .collect::<std::result::Result<_, _>>()
+        .map_err(wrong)?;
+    RecordBatch::try_new(Arc::clone(schema), columns).map_err(wrong)
+}
+
+/// The keys of rows.
+fn keys(column: &dyn Array) -> Result<Vec<Key>> {
+    let hash = |bytes: &[u8]| {
+        let hash = blake3::hash(bytes);
+        let mut key = Key::default();
+        key.copy_from_slice(&hash.as_bytes()[..16]);
+        key
+    };
+    let none = || {
+        Error::invalid(
+            "a document has an _id that does not fit its column; declare the column _id as JSON, and give --full",
+        )
+    };
+    match column.data_type() {
+        DataType::Utf8 => {
+            let texts = column.as_string::<i32>().iter();
+            let keys = texts.map(|text| text.map(|text| hash(text.as_bytes())));
+            keys.collect::<Option<_>>().ok_or_else(none)
+        }
+        DataType::Int64 => {
+            let numbers = column.as_primitive::<Int64Type>().iter();
+            let keys = numbers.map(|number| number.map(|number| hash(&number.to_le_bytes())));
+            keys.collect::<Option<_>>().ok_or_else(none)
+        }
+        _ => Err(Error::invalid(
+            "rows are told apart by an _id that is an ObjectId, a text, a whole number or JSON; copy with --full",
+        )),
+    }
+}
