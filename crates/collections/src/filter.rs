@@ -45,12 +45,6 @@ pub enum Filter {
         #[serde(deserialize_with = "dotted")]
         path: Path,
     },
-    /// Those with an `_id` in this range, which ends before its end. The range without a start also holds no
-    /// identifiers of other types; the one without an end holds all of these.
-    Ids {
-        from: Option<ObjectId>,
-        to: Option<ObjectId>,
-    },
 }
 
 /// What a value that fits must be.
@@ -147,7 +141,6 @@ impl Filter {
                 doc! {"$nor": [value_document(path, *kind, &Test::Any)]}
             }
             Self::Exists { path } => doc! {path.to_string(): {"$exists": true}},
-            Self::Ids { from, to } => ids(*from, *to),
         }
     }
 
@@ -193,15 +186,6 @@ fn value_document(path: &Path, kind: Kind, test: &Test) -> Document {
         document.insert("$nor", vec![doc! {path_name: comparison}]);
     }
     document
-}
-
-fn ids(from: Option<ObjectId>, to: Option<ObjectId>) -> Document {
-    match (from, to) {
-        (None, None) => doc! {},
-        (None, Some(to)) => doc! {"_id": {"$lt": to}},
-        (Some(from), Some(to)) => doc! {"_id": {"$gte": from, "$lt": to}},
-        (Some(from), None) => doc! {"$nor": [{"_id": {"$lt": from}}]},
-    }
 }
 
 impl Comparison {

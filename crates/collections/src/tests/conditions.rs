@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 
-use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -276,26 +275,6 @@ proptest! {
             if second_is_and { both && c } else { both || c }
         });
         check(&asked, &documents, &rows.collect::<Vec<_>>())?;
-    }
-
-    /// Every document is in exactly one of the ranges, whatever its identifier.
-    #[test]
-    fn ranges_of_identifiers_leave_no_document_out(
-        id in prop_oneof![
-            2 => object_id().prop_map(Bson::ObjectId),
-            1 => value().prop_filter("MongoDB has none", |id| id.as_array().is_none()),
-        ],
-        mut ends in vec(object_id(), 0..4),
-    ) {
-        ends.sort_by_key(ObjectId::bytes);
-        ends.dedup();
-        let starts = std::iter::once(None).chain(ends.iter().copied().map(Some));
-        let ends = ends.iter().copied().map(Some).chain([None]);
-        let document = doc! {"_id": id};
-        let holding = starts.zip(ends).filter(|&(from, to)| {
-            matches(&Filter::Ids { from, to }.document(), &document)
-        });
-        prop_assert_eq!(holding.count(), 1);
     }
 
     /// What goes through a pipe comes out the same.
