@@ -10,6 +10,7 @@ mod pushed;
 mod real_data;
 mod same_rows;
 mod server;
+mod sync;
 mod tables;
 mod tenancy;
 mod values;

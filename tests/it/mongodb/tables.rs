@@ -122,7 +122,7 @@ async fn collections_are_tables_by_themselves_and_told_of_everywhere() {
             json!(columns),
         ),
         ("SELECT count(*) FROM people", json!([[2]])),
-        ("SELECT count(*) FROM ACME.default.People", json!([[2]])),
+        ("SELECT count(*) FROM amigo.default.People", json!([[2]])),
     ])
     .await;
     let shown = live.rows(ORG, "SHOW TABLES").await.to_string();

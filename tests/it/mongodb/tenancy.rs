@@ -36,8 +36,9 @@ async fn shared() -> Option<Live> {
     let mongodb = Mongodb::start()?;
     mongodb.load("shared", "orders", orders()).await;
     mongodb.load("shared", "others", orders()).await;
+    mongodb.load("shared", "unseen", orders()).await;
     let set = Set {
-        cluster: "[clusters.main.collections.blind]\ncollection = \"orders\"\n\
+        cluster: "[clusters.main.collections.blind]\ncollection = \"unseen\"\n\
                   columns = [ { name = \"_id\", type = \"STRING\" }, { name = \"text\", type = \"STRING\" } ]",
         is_shared: true,
         before: Some(&|data: &Data| {
@@ -97,7 +98,7 @@ const ESCAPES: &[&str] = &[
     "SELECT * FROM blind WHERE text <> 'ours'",
     "SELECT max(text), min(text) FROM blind",
     "SELECT DISTINCT text FROM blind",
-    "SELECT * FROM acme.default.orders",
+    "SELECT * FROM amigo.default.orders",
     "SELECT column_name FROM information_schema.columns",
     "EXPLAIN SELECT * FROM orders WHERE org_id = 'acme'",
     "EXPLAIN SELECT count(*) FROM orders",
@@ -240,7 +241,7 @@ async fn databases_of_organizations_are_their_own() {
         ("SELECT * FROM orders", json!([["a1", "ours"]])),
         ("SELECT count(*) FROM orders WHERE _id = 'g1'", json!([[0]])),
         (
-            "SELECT text FROM orders UNION ALL SELECT text FROM acme.default.orders",
+            "SELECT text FROM orders UNION ALL SELECT text FROM amigo.default.orders",
             json!([["ours"], ["ours"]]),
         ),
     ])
