@@ -48,15 +48,26 @@ async fn a_copy_is_whole_and_then_what_changed_and_is_safe_to_repeat() {
     let Some(live) = live("batch_documents = 500").await else {
         return;
     };
-    const COUNTS: &str = "SELECT text, count(*), count(DISTINCT _id) FROM messages GROUP BY text ORDER BY text";
+    const COUNTS: &str =
+        "SELECT text, count(*), count(DISTINCT _id) FROM messages GROUP BY text ORDER BY text";
     let data = live.server.data.clone();
     let first = synced(&data, &["--since-field", "updated_at"]);
-    assert_eq!((&first["rows"], &first["whole"]), (&json!(3_000), &json!(true)));
+    assert_eq!(
+        (&first["rows"], &first["whole"]),
+        (&json!(3_000), &json!(true))
+    );
     let collection = live.mongodb.database(ORG).await.collection("messages");
     // From now on the lake's copy is read.
-    collection.insert_one(message(5_000, "new", 1)).await.unwrap();
-    assert_eq!(live.rows_soon(ORG, COUNTS).await, json!([["first", 3_000, 3_000]]));
-    let change = doc! {"$set": {"text": "changed", "updated_at": DateTime::from_millis(START + 60_000)}};
+    collection
+        .insert_one(message(5_000, "new", 1))
+        .await
+        .unwrap();
+    assert_eq!(
+        live.rows_soon(ORG, COUNTS).await,
+        json!([["first", 3_000, 3_000]])
+    );
+    let change =
+        doc! {"$set": {"text": "changed", "updated_at": DateTime::from_millis(START + 60_000)}};
     collection
         .update_many(doc! {"_id": {"$lt": 10}}, change)
         .await
@@ -79,7 +90,10 @@ async fn a_copy_is_whole_and_then_what_changed_and_is_safe_to_repeat() {
     )])
     .await;
     // What was deleted goes with a full copy.
-    collection.delete_many(doc! {"_id": {"$gte": 100}}).await.unwrap();
+    collection
+        .delete_many(doc! {"_id": {"$gte": 100}})
+        .await
+        .unwrap();
     let full = synced(&data, &["--full"]);
     assert_eq!((&full["rows"], &full["whole"]), (&json!(100), &json!(true)));
     assert_eq!(
@@ -94,7 +108,8 @@ async fn a_copy_that_is_killed_has_changed_nothing() {
         return;
     };
     let data = live.server.data.clone();
-    live.proxy.set("getMore", Fate::Late(Duration::from_millis(300)));
+    live.proxy
+        .set("getMore", Fate::Late(Duration::from_millis(300)));
     let mut command = data.command();
     command.arg("--config").arg(config_file(&data));
     command.args(["table", "sync", ORG, "messages"]);
@@ -111,7 +126,10 @@ async fn a_copy_that_is_killed_has_changed_nothing() {
     child.wait().unwrap();
     live.proxy.clear();
     // Read from the cluster as before, and copied by the next one.
-    assert_eq!(live.rows(ORG, "SELECT count(*) FROM messages").await, json!([[3_000]]));
+    assert_eq!(
+        live.rows(ORG, "SELECT count(*) FROM messages").await,
+        json!([[3_000]])
+    );
     assert_eq!(synced(&data, &[])["rows"], 3_000);
     live.mongodb
         .database(ORG)
@@ -121,7 +139,8 @@ async fn a_copy_that_is_killed_has_changed_nothing() {
         .await
         .unwrap();
     assert_eq!(
-        live.rows(ORG, "SELECT count(*), count(DISTINCT _id) FROM messages").await,
+        live.rows(ORG, "SELECT count(*), count(DISTINCT _id) FROM messages")
+            .await,
         json!([[3_000, 3_000]])
     );
     // A cluster that is away is told as such.
@@ -140,6 +159,12 @@ async fn a_table_that_is_read_from_the_cluster_stays_there_beside_its_copy() {
     };
     synced(&live.server.data, &[]);
     let collection = live.mongodb.database(ORG).await.collection("messages");
-    collection.insert_one(message(5_000, "new", 1)).await.unwrap();
-    assert_eq!(live.rows(ORG, "SELECT count(*) FROM messages").await, json!([[3_001]]));
+    collection
+        .insert_one(message(5_000, "new", 1))
+        .await
+        .unwrap();
+    assert_eq!(
+        live.rows(ORG, "SELECT count(*) FROM messages").await,
+        json!([[3_001]])
+    );
 }
