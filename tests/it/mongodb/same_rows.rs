@@ -77,8 +77,8 @@ fn case(chance: &mut Chance) -> Case {
                     "SELECT string_agg({text}, ';' ORDER BY {text}) FROM (SELECT DISTINCT {name} FROM {from} WHERE {condition})"
                 ),
                 false => format!(
-                    "SELECT string_agg(v, ';' ORDER BY v) FROM (SELECT concat({text}, '=', CAST(n AS STRING)) AS v FROM \
-                     (SELECT {name}, {other} IS NULL AS u, count(*) AS n FROM {from} WHERE {condition} GROUP BY {name}, {other}))"
+                    "SELECT string_agg(v, ';' ORDER BY v) FROM (SELECT concat({text}, '=', CAST(many AS STRING)) AS v FROM \
+                     (SELECT {name}, {other} IS NULL AS u, count(*) AS many FROM {from} WHERE {condition} GROUP BY {name}, {other}))"
                 ),
             })
         }

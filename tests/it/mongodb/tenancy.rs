@@ -233,7 +233,7 @@ async fn databases_of_organizations_are_their_own() {
         .load(RIVAL, "orders", [doc! {"_id": "g1", "text": SECRET}])
         .await;
     mongodb
-        .load(RIVAL, "secrets", [doc! {"_id": "g2", "text": SECRET}])
+        .load(RIVAL, "vault", [doc! {"_id": "g2", "text": SECRET}])
         .await;
     let database = mongodb.template().replace("{org_id}", RIVAL);
     let live = Live::start(mongodb, Set::default()).await;
@@ -251,7 +251,7 @@ async fn databases_of_organizations_are_their_own() {
         json!([["g1", SECRET]])
     );
     for sql in [
-        "SELECT * FROM secrets".to_owned(),
+        "SELECT * FROM vault".to_owned(),
         "SELECT * FROM globex.default.orders".to_owned(),
         format!("SELECT * FROM `{database}`.orders"),
         format!("SELECT * FROM `{database}.orders`"),
