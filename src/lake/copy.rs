@@ -436,3 +436,6 @@ fn keys(column: &dyn Array) -> Result<Vec<Key>> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

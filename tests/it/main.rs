@@ -20,6 +20,7 @@ mod errors;
 mod full_disk;
 mod identity_api;
 mod maintenance;
+mod mongodb;
 mod openid;
 mod otlp;
 mod process;

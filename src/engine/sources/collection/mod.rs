@@ -13,6 +13,7 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use collections::filter::Asked;
 use collections::{Column, Filter, Order, Path, Question, Table};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
@@ -80,16 +81,43 @@ impl CollectionTable {
         }
     }
 
+    /// A question as plans show it.
+    fn shown(&self, question: &Question) -> String {
+        format!(
+            "{}.{}",
+            self.name,
+            question.command(self.table.tenant.as_ref())
+        )
+    }
+
+    /// A condition as it is asked, if it can be. What is null in a strict table may be what fails the query.
+    fn asked(&self, condition: &Expr) -> Option<Asked> {
+        let mut asked = conditions::asked(&self.table.columns, condition)?;
+        asked.is_exact &= !(self.table.is_strict && finds_null(&asked.filter));
+        Some(asked)
+    }
+
     /// The documents that meet all the conditions; whether their rows do too.
     fn filter(&self, conditions: &[Expr]) -> (Filter, bool) {
         let mut asked = (Filter::Everything, true);
         for condition in conditions {
-            match conditions::asked(&self.table.columns, condition) {
+            match self.asked(condition) {
                 Some(one) => asked = (asked.0 & one.filter, asked.1 && one.is_exact),
                 None => asked.1 = false,
             }
         }
         asked
+    }
+}
+
+/// Whether documents without a value that fits are among those that are asked for.
+fn finds_null(filter: &Filter) -> bool {
+    match filter {
+        Filter::NoValue { .. } => true,
+        Filter::And(filters) | Filter::Or(filters) => filters.iter().any(finds_null),
+        Filter::Everything | Filter::Nothing | Filter::Value { .. } | Filter::Exists { .. } => {
+            false
+        }
     }
 }
 
@@ -117,7 +145,7 @@ impl TableProvider for CollectionTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        let support = |filter: &&Expr| match conditions::asked(&self.table.columns, filter) {
+        let support = |filter: &&Expr| match self.asked(filter) {
             Some(asked) if asked.is_exact => TableProviderFilterPushDown::Exact,
             Some(_) => TableProviderFilterPushDown::Inexact,
             None => TableProviderFilterPushDown::Unsupported,

@@ -11,7 +11,7 @@ use collections::{Column, Filter, Kind, Order, Path, Question};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column as Named, DFSchema};
+use datafusion::common::{Column as Named, DFSchema, TableReference};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::count::count_udaf;
@@ -88,7 +88,9 @@ impl Scanned {
         let table = provider.downcast_ref::<CollectionTable>()?;
         let (filter, is_exact) = table.filter(&scan.filters);
         let is_whole = scan.fetch.is_none() && table.top.is_none();
-        (is_exact && is_whole).then(|| Self {
+        // A value that does not fit has to be seen to fail the query.
+        let may_be_asked = is_exact && is_whole && !table.table.is_strict;
+        may_be_asked.then(|| Self {
             table: table.clone(),
             filter,
         })
@@ -139,8 +141,7 @@ fn is_ordered(kind: Kind) -> bool {
 /// `count(*)`, `min` and `max` without groups.
 fn summary(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     let input = aggregate.input.as_ref();
-    let Some(scanned) = Scanned::below(input).filter(|scanned| !scanned.table.table.is_strict)
-    else {
+    let Some(scanned) = Scanned::below(input) else {
         return Ok(None);
     };
     let parts = aggregate
@@ -151,18 +152,29 @@ fn summary(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
         return Ok(None);
     };
     let schema = Arc::new(aggregate.schema.as_arrow().clone());
-    let name = scanned.table.name.to_string();
+    let name = named(&scanned.table, parts.iter().map(Part::question));
     let source = Summary {
         table: scanned.table,
         parts,
         schema,
     };
-    let plan = LogicalPlanBuilder::scan(&name, provider_as_source(Arc::new(source)), None)?;
+    let source = provider_as_source(Arc::new(source));
+    let plan = LogicalPlanBuilder::scan(name.clone(), source, None)?;
     let columns = renamed(&aggregate.schema, |index| {
         let field = aggregate.schema.field(index).name();
-        Expr::Column(Named::new(Some(&name), field))
+        Expr::Column(Named::new(Some(name.clone()), field))
     });
     plan.project(columns)?.build().map(Some)
+}
+
+/// What a scan that asks these questions is called. The engine takes scans of one name, columns and conditions for the
+/// same one, and with them the subqueries around them, so the name is all that is asked.
+fn named<'q>(
+    table: &CollectionTable,
+    questions: impl Iterator<Item = &'q Question>,
+) -> TableReference {
+    let asked: Vec<String> = questions.map(|question| table.shown(question)).collect();
+    TableReference::bare(asked.join("; "))
 }
 
 fn part(scanned: &Scanned, input: &LogicalPlan, expr: &Expr) -> Option<Part> {
@@ -229,8 +241,7 @@ fn is_count_of_rows(expr: &Expr) -> bool {
 /// `GROUP BY` columns, with nothing or counts of rows, and `DISTINCT`.
 fn groups(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     let input = aggregate.input.as_ref();
-    let Some(scanned) = Scanned::below(input).filter(|scanned| !scanned.table.table.is_strict)
-    else {
+    let Some(scanned) = Scanned::below(input) else {
         return Ok(None);
     };
     let keys = aggregate.group_expr.iter().map(|key| {
@@ -245,16 +256,16 @@ fn groups(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     if !aggregate.aggr_expr.iter().all(is_count_of_rows) {
         return Ok(None);
     }
-    let name = scanned.table.name.to_string();
     let question = Question::Groups {
         filter: scanned.filter.clone(),
         keys: keys.iter().map(|key| key.path.clone()).collect(),
     };
+    let name = named(&scanned.table, std::iter::once(&question));
     let source = Groups::new(scanned.table, &keys, question);
-    let key = |index: usize| Expr::Column(Named::new(Some(&name), key_name(index)));
-    let counts = sum(Expr::Column(Named::new(Some(&name), COUNT))).alias(COUNT);
+    let key = |index: usize| Expr::Column(Named::new(Some(name.clone()), key_name(index)));
+    let counts = sum(Expr::Column(Named::new(Some(name.clone()), COUNT))).alias(COUNT);
     let counts = (!aggregate.aggr_expr.is_empty()).then_some(counts);
-    let plan = LogicalPlanBuilder::scan(&name, provider_as_source(Arc::new(source)), None)?
+    let plan = LogicalPlanBuilder::scan(name.clone(), provider_as_source(Arc::new(source)), None)?
         .aggregate((0..keys.len()).map(key), counts)?;
     let columns = renamed(&aggregate.schema, |index| match index < keys.len() {
         true => key(index),

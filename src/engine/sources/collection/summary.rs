@@ -32,7 +32,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    fn question(&self) -> &Question {
+    pub(super) fn question(&self) -> &Question {
         match self {
             Self::Count { question } | Self::First { question, .. } => question,
         }

@@ -1,0 +1,167 @@
+//! Collections of MongoDB clusters as tables: real queries against a real MongoDB server, which `server` starts.
+//!
+//! Between the two stands a `proxy` that knows what was asked, and makes faults. `AMIGO_MONGODB_CASES` is how many cases
+//! the tests with chance try, `AMIGO_MONGODB_SEED` repeats those of an earlier run.
+
+mod chance;
+mod faults;
+mod proxy;
+mod pushed;
+mod real_data;
+mod same_rows;
+mod server;
+mod sync;
+mod tables;
+mod tenancy;
+mod values;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{Answer, Data, SUPER_ADMINISTRATOR, Server, program};
+use proxy::Proxy;
+use server::Mongodb;
+
+const ORG: &str = "acme";
+const RIVAL: &str = "globex";
+/// The cluster that both live on.
+const CLUSTER: &str = "main";
+
+/// Longer than what is new takes to be known.
+const SOON: Duration = Duration::from_secs(20);
+
+/// A server whose organizations live on a MongoDB cluster.
+struct Live {
+    mongodb: Mongodb,
+    proxy: Proxy,
+    server: Server,
+}
+
+/// What of the configuration a test sets itself, and its organizations' data beside the cluster.
+#[derive(Default)]
+struct Set<'a> {
+    /// Lines of `[clusters.main]`, and further tables of the file.
+    cluster: &'a str,
+    /// Settings such as `LIMITS__SQL_SECONDS`.
+    settings: &'a [(&'a str, &'a str)],
+    /// All organizations share one database.
+    is_shared: bool,
+    before: Option<&'a dyn Fn(&Data)>,
+}
+
+impl Live {
+    /// Serves [`ORG`] and [`RIVAL`], each with a super-administrator.
+    async fn start(mongodb: Mongodb, set: Set<'_>) -> Self {
+        let proxy = Proxy::start(mongodb.address()).await;
+        let data = Data::new();
+        for org in [ORG, RIVAL] {
+            data.ok(["org", "create", org, "--cluster", CLUSTER]);
+            data.user(org, SUPER_ADMINISTRATOR, "DefaultSuperAdministratorRole");
+        }
+        if let Some(before) = set.before {
+            before(&data);
+        }
+        let server = serve(&data, &config(&data, &mongodb, &proxy, &set), set.settings);
+        Self {
+            mongodb,
+            proxy,
+            server,
+        }
+    }
+
+    fn token(&self, org: &str) -> String {
+        self.server.token(org, SUPER_ADMINISTRATOR)
+    }
+
+    async fn sql(&self, org: &str, sql: &str) -> Answer {
+        self.server.sql(&self.token(org), org, sql).await
+    }
+
+    /// The rows of a query that must succeed.
+    async fn rows(&self, org: &str, sql: &str) -> Value {
+        self.server.rows(&self.token(org), org, sql).await
+    }
+
+    /// The rows of a query that may fail a while.
+    async fn rows_soon(&self, org: &str, sql: &str) -> Value {
+        let token = self.token(org);
+        let deadline = Instant::now() + SOON;
+        loop {
+            let answer = self.server.sql(&token, org, sql).await;
+            if answer.status == 200 {
+                return answer.json()["result"].clone();
+            }
+            assert!(Instant::now() < deadline, "{sql}: {}", answer.text());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Asserts what queries of [`ORG`] answer.
+    async fn check(&self, cases: &[(&str, Value)]) {
+        let token = self.token(ORG);
+        for (sql, rows) in cases {
+            assert_eq!(self.server.rows(&token, ORG, sql).await, *rows, "{sql}");
+        }
+    }
+
+    /// What `EXPLAIN` says, in one text.
+    async fn explained(&self, org: &str, sql: &str) -> String {
+        let rows = self.rows(org, &format!("EXPLAIN {sql}")).await;
+        let lines = rows.as_array().unwrap().iter();
+        let texts = lines.flat_map(|row| row.as_array().unwrap().clone());
+        let texts: Vec<String> = texts
+            .filter_map(|text| text.as_str().map(str::to_owned))
+            .collect();
+        texts.join("\n")
+    }
+}
+
+/// The text of the configuration file.
+fn config(data: &Data, mongodb: &Mongodb, proxy: &Proxy, set: &Set<'_>) -> String {
+    let database = match set.is_shared {
+        true => mongodb.shared(),
+        false => mongodb.template(),
+    };
+    format!(
+        "data_dir = {:?}\n[clusters.{CLUSTER}]\nmongodb = {:?}\ndatabase = {database:?}\n{}\n",
+        data.path().to_str().unwrap(),
+        mongodb.uri_at(proxy.address()),
+        set.cluster
+    )
+}
+
+fn config_file(data: &Data) -> PathBuf {
+    data.file("settings.toml")
+}
+
+/// Serves a data directory with the text of a configuration file.
+fn serve(data: &Data, config: &str, settings: &[(&str, &str)]) -> Server {
+    std::fs::write(config_file(data), config).unwrap();
+    let mut command = program();
+    command.arg("--config").arg(config_file(data));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--json"]);
+    let mut all = vec![("LIMITS__RATE_LIMITS", "false"), ("LOGS__FORMAT", "json")];
+    all.extend(settings);
+    for (name, value) in all {
+        command.env(format!("AMIGO_ADMIN_{name}"), value);
+    }
+    Server::spawn(data, command)
+}
+
+/// How many cases a test with chance tries.
+fn cases(few: u64) -> u64 {
+    number("AMIGO_MONGODB_CASES", few)
+}
+
+/// Where chance begins, which is said in the case of a failure.
+fn seed() -> u64 {
+    let seed = number("AMIGO_MONGODB_SEED", u64::from(std::process::id()));
+    eprintln!("AMIGO_MONGODB_SEED={seed}");
+    seed
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}

@@ -1,0 +1,170 @@
+//! Copies of collections in the lake: whole, of what changed, again, and killed.
+
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use mongodb::bson::{DateTime, Document, doc};
+use serde_json::{Value, json};
+
+use super::proxy::Fate;
+use super::server::Mongodb;
+use super::{Live, ORG, Set, config_file};
+use crate::support::{Data, stderr};
+
+const START: i64 = 1_704_067_200_000;
+
+fn message(id: i32, text: &str, minute: i64) -> Document {
+    let updated_at = DateTime::from_millis(START + minute * 60_000);
+    doc! {"_id": id, "text": text, "updated_at": updated_at, "of": {"n": id}}
+}
+
+fn sync(data: &Data, more: &[&str]) -> Output {
+    let mut command = data.command();
+    command.arg("--config").arg(config_file(data)).arg("--json");
+    command.args(["table", "sync", ORG, "messages"]).args(more);
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+#[track_caller]
+fn synced(data: &Data, more: &[&str]) -> Value {
+    let output = sync(data, more);
+    assert!(output.status.success(), "{}", stderr(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+async fn live(serve: &str) -> Option<Live> {
+    let mongodb = Mongodb::start()?;
+    let messages = (0..3_000).map(|id| message(id, "first", 0));
+    mongodb.load(ORG, "messages", messages).await;
+    let set = Set {
+        cluster: serve,
+        ..Set::default()
+    };
+    Some(Live::start(mongodb, set).await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_whole_and_then_what_changed_and_is_safe_to_repeat() {
+    let Some(live) = live("batch_documents = 500").await else {
+        return;
+    };
+    const COUNTS: &str =
+        "SELECT text, count(*), count(DISTINCT _id) FROM messages GROUP BY text ORDER BY text";
+    let data = live.server.data.clone();
+    let first = synced(&data, &["--since-field", "updated_at"]);
+    assert_eq!(
+        (&first["rows"], &first["whole"]),
+        (&json!(3_000), &json!(true))
+    );
+    let collection = live.mongodb.database(ORG).await.collection("messages");
+    // From now on the lake's copy is read.
+    collection
+        .insert_one(message(5_000, "new", 1))
+        .await
+        .unwrap();
+    assert_eq!(
+        live.rows_soon(ORG, COUNTS).await,
+        json!([["first", 3_000, 3_000]])
+    );
+    let change =
+        doc! {"$set": {"text": "changed", "updated_at": DateTime::from_millis(START + 60_000)}};
+    collection
+        .update_many(doc! {"_id": {"$lt": 10}}, change)
+        .await
+        .unwrap();
+    let second = synced(&data, &["--since-field", "updated_at"]);
+    assert_eq!(second["whole"], false);
+    let now = json!([["changed", 10, 10], ["first", 2_990, 2_990], ["new", 1, 1]]);
+    assert_eq!(live.rows(ORG, COUNTS).await, now);
+    for _ in 0..2 {
+        synced(&data, &["--since-field", "updated_at"]);
+        assert_eq!(live.rows(ORG, COUNTS).await, now);
+    }
+    // The values are those of the collection.
+    live.check(&[(
+        "SELECT _id, text, updated_at, of:n FROM messages WHERE _id IN (3, 20) ORDER BY _id",
+        json!([
+            [3, "changed", "2024-01-01T00:01:00Z", "3"],
+            [20, "first", "2024-01-01T00:00:00Z", "20"],
+        ]),
+    )])
+    .await;
+    // What was deleted goes with a full copy.
+    collection
+        .delete_many(doc! {"_id": {"$gte": 100}})
+        .await
+        .unwrap();
+    let full = synced(&data, &["--full"]);
+    assert_eq!((&full["rows"], &full["whole"]), (&json!(100), &json!(true)));
+    assert_eq!(
+        live.rows(ORG, COUNTS).await,
+        json!([["changed", 10, 10], ["first", 90, 90]])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_killed_has_changed_nothing() {
+    let Some(live) = live("batch_documents = 500").await else {
+        return;
+    };
+    let data = live.server.data.clone();
+    live.proxy
+        .set("getMore", Fate::Late(Duration::from_millis(300)));
+    let mut command = data.command();
+    command.arg("--config").arg(config_file(&data));
+    command.args(["table", "sync", ORG, "messages"]);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while live.proxy.named("getMore").len() < 3 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    live.proxy.clear();
+    // Read from the cluster as before, and copied by the next one.
+    assert_eq!(
+        live.rows(ORG, "SELECT count(*) FROM messages").await,
+        json!([[3_000]])
+    );
+    assert_eq!(synced(&data, &[])["rows"], 3_000);
+    live.mongodb
+        .database(ORG)
+        .await
+        .collection::<Document>("messages")
+        .delete_many(doc! {})
+        .await
+        .unwrap();
+    assert_eq!(
+        live.rows(ORG, "SELECT count(*), count(DISTINCT _id) FROM messages")
+            .await,
+        json!([[3_000, 3_000]])
+    );
+    // A cluster that is away is told as such.
+    live.proxy.close();
+    let output = sync(&data, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(said.contains("does not answer"), "{said}");
+    live.proxy.open();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_read_from_the_cluster_stays_there_beside_its_copy() {
+    let Some(live) = live("[clusters.main.collections.messages]\nserve = \"mongodb\"").await else {
+        return;
+    };
+    synced(&live.server.data, &[]);
+    let collection = live.mongodb.database(ORG).await.collection("messages");
+    collection
+        .insert_one(message(5_000, "new", 1))
+        .await
+        .unwrap();
+    assert_eq!(
+        live.rows(ORG, "SELECT count(*) FROM messages").await,
+        json!([[3_001]])
+    );
+}
