@@ -155,9 +155,9 @@ fn cases(few: u64) -> u64 {
     number("AMIGO_MONGODB_CASES", few)
 }
 
-/// Where chance begins, which is said in the case of a failure.
+/// Where chance begins: at the same place in every run of the suite, so that a failure is that of a change.
 fn seed() -> u64 {
-    let seed = number("AMIGO_MONGODB_SEED", u64::from(std::process::id()));
+    let seed = number("AMIGO_MONGODB_SEED", 27_118);
     eprintln!("AMIGO_MONGODB_SEED={seed}");
     seed
 }

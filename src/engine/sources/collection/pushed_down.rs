@@ -247,7 +247,9 @@ fn groups(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     let keys = aggregate.group_expr.iter().map(|key| {
         let column = scanned.column_of(input, key)?;
         // Of numbers, equal ones of two types would be one group, and only one of the types may fit.
-        let is_key = is_ordered(column.kind) && column.kind != Kind::BigInt;
+        // Within documents, a list on the way is one value to some servers and several to others.
+        let is_field = column.path.fields().len() == 1;
+        let is_key = is_ordered(column.kind) && column.kind != Kind::BigInt && is_field;
         (is_key && column.is_askable()).then(|| column.clone())
     });
     let Some(keys) = keys.collect::<Option<Vec<Column>>>() else {
