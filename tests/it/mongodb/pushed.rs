@@ -175,6 +175,30 @@ async fn what_cannot_be_asked_is_evaluated_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn subqueries_that_differ_are_asked_each() {
+    let Some(live) = live(50, Set::default()).await else {
+        return;
+    };
+    live.check(&[
+        (
+            "SELECT (SELECT count(*) FROM numbers WHERE n > 9), (SELECT count(*) FROM numbers WHERE n > 39), \
+             (SELECT max(n) FROM numbers WHERE n < 20), (SELECT max(n) FROM numbers WHERE n < 30)",
+            json!([[40, 10, 19, 29]]),
+        ),
+        (
+            "SELECT (SELECT count(DISTINCT `group`) FROM numbers WHERE n < 3), \
+             (SELECT count(DISTINCT `group`) FROM numbers WHERE n < 5)",
+            json!([[3, 5]]),
+        ),
+        (
+            "SELECT (SELECT n FROM numbers ORDER BY n LIMIT 1), (SELECT n FROM numbers ORDER BY n DESC LIMIT 1)",
+            json!([[0, 49]]),
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_question_has_a_time_limit_and_the_querys_id() {
     let set = Set {
         cluster: "batch_documents = 700\nread_concern = \"local\"",
