@@ -124,7 +124,9 @@ class Run:
         self.python_run("-c", fill, self.uri, self.database, COLLECTION, str(count))
         stack.callback(self.drop)
         self.config = temp / "settings.toml"
-        self.config.write_text(f'data_dir = "{temp}/data"\n[limits]\nrate_limits = false\nsql_seconds = 600\n'
+        # Our connection waits while the others have their turn.
+        self.config.write_text(f'data_dir = "{temp}/data"\n[server]\nheader_seconds = 3600\n'
+                               f'[limits]\nrate_limits = false\nsql_seconds = 600\n'
                                f'[clusters.main]\nmongodb = "{self.uri}"\n')
         self.serve()
 
