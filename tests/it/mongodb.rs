@@ -46,6 +46,8 @@ struct Set<'a> {
     cluster: &'a str,
     /// Settings such as `LIMITS__SQL_SECONDS`.
     settings: &'a [(&'a str, &'a str)],
+    /// Queries and the cluster have time, however busy the machine is.
+    is_patient: bool,
     /// All organizations share one database.
     is_shared: bool,
     before: Option<&'a dyn Fn(&Data)>,
@@ -63,7 +65,11 @@ impl Live {
         if let Some(before) = set.before {
             before(&data);
         }
-        let server = serve(&data, &config(&data, &mongodb, &proxy, &set), set.settings);
+        let mut settings = set.settings.to_vec();
+        if set.is_patient {
+            settings.push(("LIMITS__SQL_SECONDS", "55"));
+        }
+        let server = serve(&data, &config(&data, &mongodb, &proxy, &set), &settings);
         Self {
             mongodb,
             proxy,
@@ -124,10 +130,14 @@ fn config(data: &Data, mongodb: &Mongodb, proxy: &Proxy, set: &Set<'_>) -> Strin
         true => mongodb.shared(),
         false => mongodb.template(),
     };
+    let mut uri = mongodb.uri_at(proxy.address());
+    if set.is_patient {
+        uri.push_str("&serverSelectionTimeoutMS=60000&connectTimeoutMS=60000");
+    }
     format!(
         "data_dir = {:?}\n[clusters.{CLUSTER}]\nmongodb = {:?}\ndatabase = {database:?}\n{}\n",
         data.path().to_str().unwrap(),
-        mongodb.uri_at(proxy.address()),
+        uri,
         set.cluster
     )
 }

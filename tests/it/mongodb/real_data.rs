@@ -71,8 +71,7 @@ async fn every_documented_query_answers_the_same_from_mongodb_and_from_the_lake(
         }
     };
     let set = Set {
-        // Whether both answer the same, not how fast a busy machine is.
-        settings: &[("LIMITS__SQL_SECONDS", "120")],
+        is_patient: true,
         before: Some(&import),
         ..Set::default()
     };

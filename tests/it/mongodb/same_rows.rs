@@ -129,6 +129,7 @@ async fn what_is_pushed_down_has_the_rows_of_what_is_not() {
     let declared = format!("[clusters.main.collections.things]\n{COLUMNS}");
     let set = Set {
         cluster: &declared,
+        is_patient: true,
         ..Set::default()
     };
     let live = Live::start(mongodb, set).await;

@@ -41,6 +41,7 @@ async fn shared() -> Option<Live> {
         cluster: "[clusters.main.collections.blind]\ncollection = \"unseen\"\n\
                   columns = [ { name = \"_id\", type = \"STRING\" }, { name = \"text\", type = \"STRING\" } ]",
         is_shared: true,
+        is_patient: true,
         before: Some(&|data: &Data| {
             data.import_table(ORG, "lake", &[json!({"org_id": RIVAL, "n": 3})]);
         }),
