@@ -22,7 +22,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use clusters::{ClusterSettings, DeclaredCollection, ReadConcern, Serve};
+pub use clusters::{ClusterSettings, DeclaredCollection, ReadConcern, SERVER_TABLES, Serve};
 pub use network::Network;
 pub use openid::OpenId;
 pub use tables::{DeclaredTable, Organizations, TableFormat};

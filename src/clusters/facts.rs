@@ -1,4 +1,4 @@
-//! What makes some questions to a collection cheap: about how many documents it has, and its indexes. Only ever a hint.
+//! What makes some questions to a collection cheap: its indexes. Only ever a hint.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,7 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Facts {
     /// Paths that begin an index.
     pub(super) indexed: Vec<Path>,
-    pub(super) documents: u64,
 }
 
 /// By database and collection, each until some moment.
@@ -49,7 +48,7 @@ impl KnownFacts {
     }
 }
 
-/// Asks the cluster. To count a view would be to run it, and it has no indexes.
+/// Asks the cluster. A view has no indexes.
 ///
 /// # Errors
 /// `Unavailable`, and what else the cluster says.
@@ -59,7 +58,6 @@ pub(super) async fn find(cluster: &Cluster, database: &str, listed: &Listed) -> 
     }
     let client = cluster.client().await?;
     let database = client.database(database);
-    let collection = database.collection::<Document>(&listed.name);
     let milliseconds = i64::try_from(PATIENCE.as_millis()).unwrap_or(i64::MAX);
     let list = doc! {"listIndexes": &listed.name, "maxTimeMS": milliseconds};
     let list = database.run_cursor_command(list);
@@ -67,22 +65,15 @@ pub(super) async fn find(cluster: &Cluster, database: &str, listed: &Listed) -> 
         Some(criteria) => list.selection_criteria(criteria.clone()),
         None => list,
     };
-    let asked = async {
-        let indexes = async { list.await?.try_collect::<Vec<Document>>().await };
-        let count = async {
-            let count = collection.estimated_document_count();
-            count.max_time(PATIENCE).await
-        };
-        tokio::try_join!(indexes, count)
-    };
-    let (indexes, documents) = match timeout(PATIENCE, asked).await {
+    let asked = async { list.await?.try_collect::<Vec<Document>>().await };
+    let indexes = match timeout(PATIENCE, asked).await {
         Ok(answer) => answer.map_err(|error| errors::failed(&cluster.name, &error))?,
         Err(_) => return Err(errors::unavailable(&cluster.name, "no indexes in time")),
     };
     let mut indexed: Vec<Path> = indexes.iter().filter_map(first_field).collect();
     indexed.sort();
     indexed.dedup();
-    Ok(Facts { indexed, documents })
+    Ok(Facts { indexed })
 }
 
 /// The path that an index is sorted by first; none where the index has not every document, or has them in another order

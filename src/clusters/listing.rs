@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::cluster::Cluster;
 use super::errors;
-use crate::config::DeclaredCollection;
+use crate::config::{DeclaredCollection, SERVER_TABLES};
 
 /// How long a listing counts as fresh.
 const FRESH: Duration = Duration::from_secs(10);
@@ -58,7 +58,6 @@ pub(super) fn collection<'a>(
     declared: &'a BTreeMap<TableName, DeclaredCollection>,
     name: &'a TableName,
 ) -> Option<&'a str> {
-    const RESERVED: [&str; 3] = ["prompt_logs", "query_history", "audit_log"];
     if let Some(declared) = declared.get(name) {
         return Some(declared.collection(name));
     }
@@ -66,7 +65,7 @@ pub(super) fn collection<'a>(
         .iter()
         .map(|(table, declared)| declared.collection(table));
     let is_free =
-        !RESERVED.contains(&name.as_str()) && elsewhere.all(|other| other != name.as_str());
+        !SERVER_TABLES.contains(&name.as_str()) && elsewhere.all(|other| other != name.as_str());
     is_free.then_some(name.as_str())
 }
 

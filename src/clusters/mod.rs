@@ -349,7 +349,6 @@ impl Collections {
             is_strict: self.declared(name).is_some_and(|declared| declared.strict),
             tenant: self.tenant(),
             indexed: facts.indexed,
-            documents: facts.documents,
             origin,
         }
     }

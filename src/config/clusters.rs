@@ -19,6 +19,9 @@ mod uri;
 use uri::MongoUri;
 pub(super) use uri::without_credentials;
 
+/// Tables of the server's own, which no collection can be.
+pub const SERVER_TABLES: [&str; 3] = ["prompt_logs", "query_history", "audit_log"];
+
 /// What stands for the organization in a database's name.
 const ORG_ID: &str = "{org_id}";
 /// MongoDB's own databases.
@@ -231,7 +234,7 @@ impl DeclaredCollection {
     }
 
     fn check(&self, table: &TableName, setting: &str) -> Result<()> {
-        if ["prompt_logs", "query_history", "audit_log"].contains(&table.as_str()) {
+        if SERVER_TABLES.contains(&table.as_str()) {
             return Err(Error::invalid(format!(
                 "{setting}: {table} is a table of the server's own; give this one another name, and collection = \"{table}\""
             )));

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use collections::Column;
 use rules::{ClusterName, Error, OrgId, Result, TableName};
+use sqlx::SqliteExecutor;
 use sqlx::sqlite::SqliteRow;
 
 use super::{Directory, column, damaged, failed, instant};
@@ -26,24 +27,7 @@ impl Directory {
         cluster: &ClusterName,
         stored: &StoredCollection,
     ) -> Result<()> {
-        let columns = as_json(stored)?;
-        sqlx::query(
-            "INSERT INTO collections (org_id, cluster, name, collection, columns, origin, sampled_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (org_id, cluster, name) DO UPDATE SET collection = excluded.collection,
-                 columns = excluded.columns, origin = excluded.origin, sampled_at = excluded.sampled_at",
-        )
-        .bind(org_id.as_str())
-        .bind(cluster.as_str())
-        .bind(stored.name.as_str())
-        .bind(&stored.collection)
-        .bind(columns)
-        .bind(&stored.origin)
-        .bind(stored.sampled_at.timestamp_millis())
-        .execute(&self.pool)
-        .await
-        .map_err(failed)?;
-        Ok(())
+        put(&self.pool, org_id, cluster, stored, true).await
     }
 
     /// Stores the columns of a table that has none of this collection yet; returns those that are then there, which
@@ -54,38 +38,11 @@ impl Directory {
         cluster: &ClusterName,
         stored: &StoredCollection,
     ) -> Result<StoredCollection> {
-        let columns = as_json(stored)?;
         let mut transaction = self.write().await?;
-        sqlx::query(
-            "INSERT INTO collections (org_id, cluster, name, collection, columns, origin, sampled_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (org_id, cluster, name) DO UPDATE SET collection = excluded.collection,
-                 columns = excluded.columns, origin = excluded.origin, sampled_at = excluded.sampled_at
-             WHERE collection <> excluded.collection",
-        )
-        .bind(org_id.as_str())
-        .bind(cluster.as_str())
-        .bind(stored.name.as_str())
-        .bind(&stored.collection)
-        .bind(columns)
-        .bind(&stored.origin)
-        .bind(stored.sampled_at.timestamp_millis())
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed)?;
-        let row = sqlx::query(
-            "SELECT name, collection, columns, origin, sampled_at FROM collections
-             WHERE org_id = ? AND cluster = ? AND name = ?",
-        )
-        .bind(org_id.as_str())
-        .bind(cluster.as_str())
-        .bind(stored.name.as_str())
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(failed)?;
-        let settled = stored_collection(&row)?;
+        put(&mut *transaction, org_id, cluster, stored, false).await?;
+        let settled = get(&mut *transaction, org_id, cluster, &stored.name).await?;
         transaction.commit().await.map_err(failed)?;
-        Ok(settled)
+        settled.ok_or_else(|| Error::internal("columns that were stored are not there"))
     }
 
     /// The stored columns of one table.
@@ -95,17 +52,7 @@ impl Directory {
         cluster: &ClusterName,
         name: &TableName,
     ) -> Result<Option<StoredCollection>> {
-        let row = sqlx::query(
-            "SELECT name, collection, columns, origin, sampled_at FROM collections
-             WHERE org_id = ? AND cluster = ? AND name = ?",
-        )
-        .bind(org_id.as_str())
-        .bind(cluster.as_str())
-        .bind(name.as_str())
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(failed)?;
-        row.as_ref().map(stored_collection).transpose()
+        get(&self.pool, org_id, cluster, name).await
     }
 
     /// The stored columns of all tables of the organization on the cluster, by name.
@@ -125,6 +72,54 @@ impl Directory {
         .map_err(failed)?;
         rows.iter().map(stored_collection).collect()
     }
+}
+
+/// Stores the columns of a table. Those that are there of the same collection stay, unless they are to be replaced.
+async fn put(
+    database: impl SqliteExecutor<'_>,
+    org_id: &OrgId,
+    cluster: &ClusterName,
+    stored: &StoredCollection,
+    replace: bool,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO collections (org_id, cluster, name, collection, columns, origin, sampled_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (org_id, cluster, name) DO UPDATE SET collection = excluded.collection,
+             columns = excluded.columns, origin = excluded.origin, sampled_at = excluded.sampled_at
+         WHERE ? OR collection <> excluded.collection",
+    )
+    .bind(org_id.as_str())
+    .bind(cluster.as_str())
+    .bind(stored.name.as_str())
+    .bind(&stored.collection)
+    .bind(as_json(stored)?)
+    .bind(&stored.origin)
+    .bind(stored.sampled_at.timestamp_millis())
+    .bind(replace)
+    .execute(database)
+    .await
+    .map_err(failed)?;
+    Ok(())
+}
+
+async fn get(
+    database: impl SqliteExecutor<'_>,
+    org_id: &OrgId,
+    cluster: &ClusterName,
+    name: &TableName,
+) -> Result<Option<StoredCollection>> {
+    let row = sqlx::query(
+        "SELECT name, collection, columns, origin, sampled_at FROM collections
+         WHERE org_id = ? AND cluster = ? AND name = ?",
+    )
+    .bind(org_id.as_str())
+    .bind(cluster.as_str())
+    .bind(name.as_str())
+    .fetch_optional(database)
+    .await
+    .map_err(failed)?;
+    row.as_ref().map(stored_collection).transpose()
 }
 
 fn as_json(stored: &StoredCollection) -> Result<String> {

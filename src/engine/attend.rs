@@ -95,11 +95,12 @@ impl<'a> Attended<'a> {
             Message::Progress(progress) => attendant.progress(progress),
             Message::Wants { table, after } => {
                 let rows = async move {
-                    let rows = attendant.rows(table, after).await;
-                    let failure = rows.as_ref().err().map(Error::to_string);
-                    if let Some(failure) = failure {
-                        tracing::error!(error = failure, "a table of the server's cannot be read");
-                    }
+                    let rows = attendant.rows(table, after).await.inspect_err(|error| {
+                        tracing::error!(
+                            error = error as &dyn std::error::Error,
+                            "a table of the server's cannot be read"
+                        );
+                    });
                     said(Input::Rows(rows.ok()))
                 };
                 self.replies.push(stream::once(rows).boxed());

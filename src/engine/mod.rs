@@ -28,6 +28,13 @@ mod spill;
 mod walls;
 pub mod worker;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 pub use attend::{Attendant, Batches};
 pub use pool::{Pool, PoolSettings, Ran};
 pub use protocol::{Cost, Format, Output, Progress, Request, Rows, ServerTable};
+
+/// For what is whole at every moment, so that a panic elsewhere spoils nothing.
+fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}

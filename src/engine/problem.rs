@@ -12,6 +12,11 @@ use rules::Error;
 
 pub(super) use nearest::{Scope, check_twins, of_planning};
 
+/// An error of this crate on its way through the engine; [`from_engine`] knows it again.
+pub(super) fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
 pub(super) fn from_engine(error: DataFusionError) -> Error {
     let told = told(error.find_root());
     match told {

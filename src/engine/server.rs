@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use collections::{Question, Table};
 use rules::{Error, Result, TableName};
 use tokio::sync::oneshot;
 
+use super::lock;
 use super::protocol::{
     Input, Message, Progress, Reply, Request, Rows, ServerTable, read_body, read_frame,
     write_message,
@@ -31,11 +32,6 @@ type Coming = oneshot::Receiver<(Reply, Vec<u8>)>;
 
 /// Who waits for a reply to the message of a number.
 type Replies = Mutex<HashMap<u32, oneshot::Sender<(Reply, Vec<u8>)>>>;
-
-/// What is kept is whole at every moment.
-fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Server {
     /// One that answers nothing.
@@ -219,6 +215,6 @@ impl Drop for Answer {
     }
 }
 
-fn no_answer() -> Error {
+pub(super) fn no_answer() -> Error {
     Error::unavailable("the server has no answer")
 }

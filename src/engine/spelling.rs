@@ -5,7 +5,7 @@
 //! in case alone keep their names, and only the exact one finds them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::datatypes::Schema;
 use datafusion::catalog::{SchemaProvider, TableProvider};
@@ -13,6 +13,8 @@ use datafusion::common::Column;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableType};
+
+use super::lock;
 
 #[derive(Debug)]
 pub(super) struct Insensitive {
@@ -112,11 +114,6 @@ impl Insensitive {
             .build()?;
         Ok(Some(Arc::new(ViewTable::new(plan, None))))
     }
-}
-
-/// What is kept is whole at every moment, so a panic elsewhere spoils nothing.
-fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait::async_trait]

@@ -202,7 +202,7 @@ pub(super) struct Reader {
     pub(super) sees_audit: bool,
     /// Whose queries are shown; none: everybody's.
     user: Option<(OrgId, UserId)>,
-    collections: Option<Collections>,
+    pub(super) collections: Option<Collections>,
     query_id: String,
 }
 

@@ -30,7 +30,7 @@ pub use run::{Page, authorise, run};
 pub use signed_url::{SignedUrl, forged};
 pub use submit::{Fetched, Handle, Status, Submission};
 
-use history::History;
+use history::{History, Reader};
 use signed_url::Signer;
 use submit::Running;
 
@@ -117,13 +117,14 @@ impl SqlQueries {
         sql: String,
         now: DateTime<Utc>,
         output: engine::Output,
+        reader: &Reader,
     ) -> rules::Result<engine::Request> {
         let mut server_tables = vec![ServerTable::QueryHistory];
-        if has(&caller, &organization.org_id, AUDIT_PERMISSION) {
+        if reader.sees_audit {
             server_tables.push(ServerTable::AuditLog);
         }
         let (mut names, mut preferred) = (None, Vec::new());
-        if let Some(collections) = self.collections(organization) {
+        if let Some(collections) = &reader.collections {
             let all = collections.names().await?;
             let first = all.iter().filter(|name| collections.prevails(name));
             preferred = first.cloned().collect();

@@ -56,7 +56,7 @@ pub async fn run(
     };
     let entry = Entry::begin(queries, &organization.org_id, &caller, &sql, now)?;
     let reader = Reader::new(queries, organization, &caller, entry.query_id());
-    let request = queries.request(organization, caller, sql, now, output);
+    let request = queries.request(organization, caller, sql, now, output, &reader);
     let request = request.await?;
     let ran = queries.pool.run(&request, &reader, deadline).await;
     let rows = ran.cost.rows;

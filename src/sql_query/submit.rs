@@ -136,7 +136,9 @@ impl SqlQueries {
             bytes: self.config.limits.sql_file_bytes,
         };
         let reader = Reader::new(self, organization, &caller, &query.query_id);
-        let request = self.request(organization, caller, sql, now, output).await?;
+        let request = self
+            .request(organization, caller, sql, now, output, &reader)
+            .await?;
         let handle = self.handle(&query).await?;
         self.start(query, request, reader);
         Ok(handle)

@@ -15,8 +15,6 @@ pub struct Table {
     pub tenant: Option<Tenant>,
     /// Paths that begin an index of the collection.
     pub indexed: Vec<Path>,
-    /// About so many documents, of all tenants.
-    pub documents: u64,
     /// Where the columns come from, as a sentence for `DESCRIBE`.
     pub origin: String,
 }

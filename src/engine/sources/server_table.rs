@@ -3,6 +3,9 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
+use super::super::problem::external;
+use super::super::protocol::ServerTable;
+use super::super::server::{Server, no_answer};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::arrow::json::ReaderBuilder;
@@ -13,10 +16,6 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use futures::{StreamExt, TryStreamExt, stream};
-use rules::Error;
-
-use super::super::protocol::ServerTable;
-use super::super::server::Server;
 
 impl ServerTable {
     pub(in super::super) const ALL: [Self; 2] = [Self::AuditLog, Self::QueryHistory];
@@ -134,10 +133,8 @@ impl PartitionStream for Pages {
                     Next::End => return Ok(None),
                 };
                 let rows = tokio::task::spawn_blocking(move || server.rows(table, after)).await;
-                let rows = rows.ok().flatten().ok_or_else(|| {
-                    let error = Error::unavailable("the server has no answer");
-                    DataFusionError::External(Box::new(error))
-                })?;
+                let rows = rows.ok().flatten();
+                let rows = rows.ok_or_else(|| external(no_answer()))?;
                 let next = rows.next.map_or(Next::End, Next::After);
                 Ok::<_, DataFusionError>(Some((decode(&rows.json, schema), next)))
             }

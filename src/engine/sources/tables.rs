@@ -9,7 +9,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::TableType;
 use rules::{Result, TableName};
 
-use super::super::problem::from_engine;
+use super::super::problem::{external, from_engine};
 use super::super::protocol::{Request, ServerTable};
 use super::super::server::Server;
 use super::collection::CollectionTable;
@@ -150,7 +150,7 @@ impl SchemaProvider for Tables {
             (None, Ok(name)) if self.may_be_new(&name) => self.collection(&name).await,
             (None, _) => return Ok(None),
         };
-        opened.map_err(|error| DataFusionError::External(Box::new(error)))
+        opened.map_err(external)
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use collections::filter::Asked;
-use collections::{Column, Filter, Order, Path, Question, Table};
+use collections::{Column, Filter, Kind, Order, Path, Question, Table};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
@@ -81,13 +81,13 @@ impl CollectionTable {
         }
     }
 
-    /// A question as plans show it.
-    fn shown(&self, question: &Question) -> String {
-        format!(
-            "{}.{}",
-            self.name,
-            question.command(self.table.tenant.as_ref())
-        )
+    /// Questions as plans show them.
+    fn shown<'q>(&self, questions: impl IntoIterator<Item = &'q Question>) -> String {
+        let tenant = self.table.tenant.as_ref();
+        let shown = questions
+            .into_iter()
+            .map(|question| format!("{}.{}", self.name, question.command(tenant)));
+        shown.collect::<Vec<_>>().join("; ")
     }
 
     /// A condition as it is asked, if it can be. What is null in a strict table may be what fails the query.
@@ -118,6 +118,20 @@ fn finds_null(filter: &Filter) -> bool {
         Filter::Everything | Filter::Nothing | Filter::Value { .. } | Filter::Exists { .. } => {
             false
         }
+    }
+}
+
+/// Those of these places.
+fn chosen<T: Clone>(all: &[T], places: &[usize]) -> Vec<T> {
+    places.iter().map(|place| all[*place].clone()).collect()
+}
+
+/// Where the answers of the cluster hold how many there are.
+fn count_column() -> Column {
+    Column {
+        name: "n".to_owned(),
+        path: Path::field("n"),
+        kind: Kind::BigInt,
     }
 }
 
@@ -163,10 +177,7 @@ impl TableProvider for CollectionTable {
         let (filter, is_exact) = self.filter(filters);
         let (columns, schema): (Vec<Column>, _) = match projection {
             Some(wanted) => (
-                wanted
-                    .iter()
-                    .map(|index| self.table.columns[*index].clone())
-                    .collect(),
+                chosen(&self.table.columns, wanted),
                 Arc::new(self.schema.project(wanted)?),
             ),
             None => (self.table.columns.clone(), self.schema()),
@@ -181,11 +192,6 @@ impl TableProvider for CollectionTable {
                 limit: limit.filter(|_| is_exact).map(|limit| limit as u64),
             }),
         };
-        Ok(Arc::new(CollectionExec::new(
-            self,
-            columns,
-            schema,
-            vec![steps],
-        )))
+        Ok(Arc::new(CollectionExec::new(self, columns, schema, steps)))
     }
 }

@@ -26,10 +26,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::scan::{CollectionExec, Steps};
 use super::summary::{Part, SummaryExec};
-use super::{CollectionTable, Top};
-
-/// The name of the counts in groups.
-const COUNT: &str = "n";
+use super::{CollectionTable, Top, chosen, count_column};
 
 /// Belongs behind the rules that push conditions and columns down.
 #[derive(Debug)]
@@ -153,9 +150,9 @@ fn summary(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     };
     let schema = Arc::new(aggregate.schema.as_arrow().clone());
     let name = named(&scanned.table, parts.iter().map(Part::question));
-    let source = Summary {
+    let source = Asked {
         table: scanned.table,
-        parts,
+        what: What::Summary(parts),
         schema,
     };
     let source = provider_as_source(Arc::new(source));
@@ -173,8 +170,7 @@ fn named<'q>(
     table: &CollectionTable,
     questions: impl Iterator<Item = &'q Question>,
 ) -> TableReference {
-    let asked: Vec<String> = questions.map(|question| table.shown(question)).collect();
-    TableReference::bare(asked.join("; "))
+    TableReference::bare(table.shown(questions))
 }
 
 fn part(scanned: &Scanned, input: &LogicalPlan, expr: &Expr) -> Option<Part> {
@@ -263,15 +259,16 @@ fn groups(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
         keys: keys.iter().map(|key| key.path.clone()).collect(),
     };
     let name = named(&scanned.table, std::iter::once(&question));
-    let source = Groups::new(scanned.table, &keys, question);
+    let source = Asked::groups(scanned.table, &keys, question);
     let key = |index: usize| Expr::Column(Named::new(Some(name.clone()), key_name(index)));
-    let counts = sum(Expr::Column(Named::new(Some(name.clone()), COUNT))).alias(COUNT);
+    let count = count_column().name;
+    let counts = sum(Expr::Column(Named::new(Some(name.clone()), &count))).alias(&count);
     let counts = (!aggregate.aggr_expr.is_empty()).then_some(counts);
     let plan = LogicalPlanBuilder::scan(name.clone(), provider_as_source(Arc::new(source)), None)?
         .aggregate((0..keys.len()).map(key), counts)?;
     let columns = renamed(&aggregate.schema, |index| match index < keys.len() {
         true => key(index),
-        false => col(COUNT),
+        false => col(&count),
     });
     plan.project(columns)?.build().map(Some)
 }
@@ -338,78 +335,46 @@ fn top_of(scanned: &Scanned, input: &LogicalPlan, by: &By, rows: usize) -> Optio
     })
 }
 
-/// One row of what is known of all documents that meet a condition.
+/// What is asked in the place of a part of a plan.
 #[derive(Debug)]
-struct Summary {
+struct Asked {
     table: CollectionTable,
-    parts: Vec<Part>,
+    what: What,
     schema: SchemaRef,
 }
 
-#[async_trait::async_trait]
-impl TableProvider for Summary {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    async fn scan(
-        &self,
-        _: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        _: &[Expr],
-        _: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let all: Vec<usize> = (0..self.parts.len()).collect();
-        let wanted = projection.unwrap_or(&all);
-        let parts = wanted
-            .iter()
-            .map(|index| self.parts[*index].clone())
-            .collect();
-        let schema = Arc::new(self.schema.project(wanted)?);
-        Ok(Arc::new(SummaryExec::new(&self.table, parts, schema)))
-    }
-}
-
-/// The combinations of some columns' values, and how often each occurs.
 #[derive(Debug)]
-struct Groups {
-    table: CollectionTable,
-    columns: Vec<Column>,
-    question: Question,
-    schema: SchemaRef,
+enum What {
+    /// One row of what is known of all documents that meet a condition.
+    Summary(Vec<Part>),
+    /// The combinations of some columns' values, and how often each occurs.
+    Groups {
+        columns: Vec<Column>,
+        question: Question,
+    },
 }
 
-impl Groups {
-    fn new(table: CollectionTable, keys: &[Column], question: Question) -> Self {
+impl Asked {
+    fn groups(table: CollectionTable, keys: &[Column], question: Question) -> Self {
         let keys = keys.iter().enumerate().map(|(index, key)| Column {
             name: key_name(index),
             path: Path::field("_id").within(key_name(index)),
             kind: key.kind,
         });
-        let count = Column {
-            name: COUNT.to_owned(),
-            path: Path::field(COUNT),
-            kind: Kind::BigInt,
-        };
-        let columns: Vec<Column> = keys.chain([count]).collect();
+        let columns: Vec<Column> = keys.chain([count_column()]).collect();
         let fields = columns
             .iter()
             .map(|column| Field::new(&column.name, column.kind.data_type(), true));
         Self {
             schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
             table,
-            columns,
-            question,
+            what: What::Groups { columns, question },
         }
     }
 }
 
 #[async_trait::async_trait]
-impl TableProvider for Groups {
+impl TableProvider for Asked {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
@@ -425,19 +390,18 @@ impl TableProvider for Groups {
         _: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let all: Vec<usize> = (0..self.columns.len()).collect();
+        let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let wanted = projection.unwrap_or(&all);
-        let columns = wanted
-            .iter()
-            .map(|index| self.columns[*index].clone())
-            .collect();
         let schema = Arc::new(self.schema.project(wanted)?);
-        let steps = Steps::one(self.question.clone());
-        Ok(Arc::new(CollectionExec::new(
-            &self.table,
-            columns,
-            schema,
-            vec![steps],
-        )))
+        Ok(match &self.what {
+            What::Summary(parts) => {
+                let parts = chosen(parts, wanted);
+                Arc::new(SummaryExec::new(&self.table, parts, schema))
+            }
+            What::Groups { columns, question } => {
+                let (columns, steps) = (chosen(columns, wanted), Steps::one(question.clone()));
+                Arc::new(CollectionExec::new(&self.table, columns, schema, steps))
+            }
+        })
     }
 }

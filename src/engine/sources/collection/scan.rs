@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use collections::{Column, Decoder, Question, Table, documents};
+use collections::{Column, Decoder, Question, documents};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -21,6 +21,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use rules::{Error, TableName};
 
 use super::CollectionTable;
+use crate::engine::lock;
+use crate::engine::problem::external;
 use crate::engine::server::{Answer, Server};
 
 /// Rows of a batch, at most.
@@ -28,7 +30,7 @@ const BATCH_ROWS: usize = 8192;
 /// About how many bytes of values make a batch.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// The questions of one partition, asked one after another.
+/// The questions of one scan, asked one after another.
 #[derive(Debug, Clone)]
 pub(super) struct Steps {
     questions: Vec<Question>,
@@ -46,22 +48,19 @@ impl Steps {
     }
 }
 
-/// Asks the questions of its partitions; the rows of all are the answer.
+/// Asks questions; the rows of all are the answer.
 #[derive(Debug)]
 pub(in super::super::super) struct CollectionExec {
-    name: TableName,
-    table: Arc<Table>,
-    server: Arc<Server>,
+    of: CollectionTable,
     columns: Vec<Column>,
-    partitions: Vec<Steps>,
+    steps: Steps,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
     misfits: Arc<Misfits>,
 }
 
 /// How many values did not fit their column, by its name.
-#[derive(Debug, Default)]
-struct Misfits(Mutex<BTreeMap<String, u64>>);
+type Misfits = Mutex<BTreeMap<String, u64>>;
 
 impl CollectionExec {
     /// `schema` is that of the columns.
@@ -69,20 +68,18 @@ impl CollectionExec {
         of: &CollectionTable,
         columns: Vec<Column>,
         schema: SchemaRef,
-        partitions: Vec<Steps>,
+        steps: Steps,
     ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(partitions.len()),
+            Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
         Self {
-            name: of.name.clone(),
-            table: Arc::clone(&of.table),
-            server: Arc::clone(&of.server),
+            of: of.clone(),
             columns,
-            partitions,
+            steps,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
             misfits: Arc::default(),
@@ -91,17 +88,13 @@ impl CollectionExec {
 
     /// A sentence about values that became null because they did not fit their columns.
     pub(in super::super::super) fn warning(&self) -> Option<String> {
-        let misfits = self
-            .misfits
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let misfits = lock(&self.misfits);
         let told = misfits.iter().map(|(column, count)| {
             let of = self.columns.iter().find(|of| of.name == *column);
             let kind = of.map(|of| of.kind.to_string()).unwrap_or_default();
             format!(
                 "{count} of {}.{column} are no {kind} and were read as null",
-                self.name
+                self.of.name
             )
         });
         let told: Vec<String> = told.collect();
@@ -111,16 +104,11 @@ impl CollectionExec {
 
 impl DisplayAs for CollectionExec {
     fn fmt_as(&self, _: DisplayFormatType, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "CollectionExec: ")?;
-        let questions = self.partitions.iter().flat_map(|steps| &steps.questions);
-        for (index, question) in questions.enumerate() {
-            if index > 0 {
-                write!(formatter, "; ")?;
-            }
-            let command = question.command(self.table.tenant.as_ref());
-            write!(formatter, "{}.{command}", self.name)?;
-        }
-        Ok(())
+        write!(
+            formatter,
+            "CollectionExec: {}",
+            self.of.shown(&self.steps.questions)
+        )
     }
 }
 
@@ -164,15 +152,15 @@ impl ExecutionPlan for CollectionExec {
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let Steps { questions, enough } = self.partitions[partition].clone();
+        let Steps { questions, enough } = self.steps.clone();
         let scanned = MetricBuilder::new(&self.metrics).counter("bytes_scanned", partition);
         let reading = Reading {
-            server: Arc::clone(&self.server),
-            name: self.name.clone(),
+            server: Arc::clone(&self.of.server),
+            name: self.of.name.clone(),
             questions: questions.into(),
             enough,
             answer: None,
-            decoder: Decoder::new(&self.columns, self.table.is_strict),
+            decoder: Decoder::new(&self.columns, self.of.table.is_strict),
             misfits: Arc::clone(&self.misfits),
         };
         let batches = stream::try_unfold(reading, move |mut reading| {
@@ -193,7 +181,7 @@ impl ExecutionPlan for CollectionExec {
     }
 }
 
-/// A partition that is being read.
+/// A scan that is being read.
 struct Reading {
     server: Arc<Server>,
     name: TableName,
@@ -245,19 +233,11 @@ impl Reading {
 /// All that did not fit is known at the end.
 impl Drop for Reading {
     fn drop(&mut self) {
-        let mut misfits = self
-            .misfits
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut misfits = lock(&self.misfits);
         for (column, count) in self.decoder.misfits().filter(|(_, count)| *count > 0) {
             *misfits.entry(column.name.clone()).or_default() += count;
         }
     }
-}
-
-pub(super) fn external(error: Error) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
 }
 
 pub(super) fn unreadable(name: &TableName, error: &collections::Error) -> Error {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use collections::{Column, Decoder, Kind, Path, Question, Table, documents};
+use collections::{Column, Decoder, Question, documents};
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, new_null_array};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -18,8 +18,9 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use futures::{StreamExt, stream};
 use rules::TableName;
 
-use super::CollectionTable;
-use super::scan::{external, unreadable};
+use super::scan::unreadable;
+use super::{CollectionTable, count_column};
+use crate::engine::problem::external;
 use crate::engine::server::Server;
 
 /// One column of the row.
@@ -41,11 +42,7 @@ impl Part {
     /// The column, from the documents of the answer, of which there is one or none.
     fn column(&self) -> Column {
         match self {
-            Self::Count { .. } => Column {
-                name: "n".to_owned(),
-                path: Path::field("n"),
-                kind: Kind::BigInt,
-            },
+            Self::Count { .. } => count_column(),
             Self::First { column, .. } => column.clone(),
         }
     }
@@ -60,9 +57,7 @@ impl Part {
 
 #[derive(Debug)]
 pub(super) struct SummaryExec {
-    name: TableName,
-    table: Arc<Table>,
-    server: Arc<Server>,
+    of: CollectionTable,
     parts: Vec<Part>,
     properties: Arc<PlanProperties>,
 }
@@ -77,9 +72,7 @@ impl SummaryExec {
             Boundedness::Bounded,
         );
         Self {
-            name: of.name.clone(),
-            table: Arc::clone(&of.table),
-            server: Arc::clone(&of.server),
+            of: of.clone(),
             parts,
             properties: Arc::new(properties),
         }
@@ -88,15 +81,8 @@ impl SummaryExec {
 
 impl DisplayAs for SummaryExec {
     fn fmt_as(&self, _: DisplayFormatType, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "SummaryExec: ")?;
-        for (index, part) in self.parts.iter().enumerate() {
-            if index > 0 {
-                write!(formatter, "; ")?;
-            }
-            let command = part.question().command(self.table.tenant.as_ref());
-            write!(formatter, "{}.{command}", self.name)?;
-        }
-        Ok(())
+        let questions = self.parts.iter().map(Part::question);
+        write!(formatter, "SummaryExec: {}", self.of.shown(questions))
     }
 }
 
@@ -136,7 +122,7 @@ impl ExecutionPlan for SummaryExec {
     }
 
     fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let (name, server) = (self.name.clone(), Arc::clone(&self.server));
+        let (name, server) = (self.of.name.clone(), Arc::clone(&self.of.server));
         let (parts, schema) = (self.parts.clone(), self.schema());
         let row = async move {
             let mut columns = Vec::new();

@@ -30,7 +30,6 @@ fn table() -> Table {
         is_strict: false,
         tenant: None,
         indexed: vec![Path::field("_id"), Path::field("created_at")],
-        documents: 1000,
         origin: "declared".to_owned(),
     }
 }
