@@ -9,15 +9,16 @@ mod chain;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, SecondsFormat};
 use rules::{OrgId, Result};
 use serde::{Serialize, Serializer};
+use serde_json::json;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Sqlite, Transaction};
+use sqlx::{QueryBuilder, Sqlite, Transaction};
 
-use super::{Directory, column, failed};
+use super::{Directory, ROWS_AT_ONCE, column, failed};
 use chain::{Walk, hash};
 
 /// The event of an act's first row; every other row is its second.
@@ -135,9 +136,13 @@ impl Directory {
     pub async fn append_audit(&self, rows: &[AuditRow]) -> Result<()> {
         let _turn = self.turn.lock().await;
         let mut transaction = self.write().await?;
+        let mut open = opened_earlier(&mut transaction, rows).await?;
         let mut heads: HashMap<&str, AuditHead> = HashMap::new();
+        let mut placed = Vec::with_capacity(rows.len());
         for row in rows {
-            if row.event != AUDIT_OPENED && !was_open(&mut transaction, &row.entry_id).await? {
+            if row.event == AUDIT_OPENED {
+                open.insert(row.entry_id.clone());
+            } else if !open.remove(&row.entry_id) {
                 continue;
             }
             let head = match heads.remove(row.org_id.as_str()) {
@@ -150,10 +155,15 @@ impl Directory {
                 ..row.clone()
             };
             row_in_place.hash = hash(&row_in_place);
-            insert(&mut transaction, &row_in_place).await?;
-            let AuditRow { seq, hash, .. } = row_in_place;
+            let (seq, hash) = (row_in_place.seq, row_in_place.hash.clone());
+            placed.push(row_in_place);
             heads.insert(&row.org_id, AuditHead { seq, hash });
         }
+        insert(&mut transaction, &placed).await.map_err(failed)?;
+        placed.retain(|row| row.event == AUDIT_OPENED && open.contains(&row.entry_id));
+        insert_open(&mut transaction, &placed)
+            .await
+            .map_err(failed)?;
         for (org_id, head) in heads {
             sqlx::query(
                 "INSERT INTO audit_heads (org_id, seq, hash) VALUES (?1, ?2, ?3)
@@ -234,13 +244,24 @@ impl Directory {
 }
 
 /// Whether the act was open; it is no longer.
-async fn was_open(transaction: &mut Transaction<'static, Sqlite>, entry_id: &str) -> Result<bool> {
-    let closed = sqlx::query("DELETE FROM audit_open WHERE entry_id = ?")
-        .bind(entry_id)
-        .execute(&mut **transaction)
-        .await
-        .map_err(failed)?;
-    Ok(closed.rows_affected() > 0)
+/// The ids of acts opened before these rows that they complete, which are open no longer.
+async fn opened_earlier(
+    transaction: &mut Transaction<'static, Sqlite>,
+    rows: &[AuditRow],
+) -> Result<HashSet<String>> {
+    let completed = rows.iter().filter(|row| row.event != AUDIT_OPENED);
+    let completed: Vec<&str> = completed.map(|row| row.entry_id.as_str()).collect();
+    if completed.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let closed: Vec<String> = sqlx::query_scalar(
+        "DELETE FROM audit_open WHERE entry_id IN (SELECT value FROM json_each(?)) RETURNING entry_id",
+    )
+    .bind(json!(completed).to_string())
+    .fetch_all(&mut **transaction)
+    .await
+    .map_err(failed)?;
+    Ok(closed.into_iter().collect())
 }
 
 async fn head(transaction: &mut Transaction<'static, Sqlite>, org_id: &str) -> Result<AuditHead> {
@@ -254,40 +275,58 @@ async fn head(transaction: &mut Transaction<'static, Sqlite>, org_id: &str) -> R
     Ok(AuditHead { seq, hash })
 }
 
-async fn insert(transaction: &mut Transaction<'static, Sqlite>, row: &AuditRow) -> Result<()> {
-    sqlx::query(concat!("INSERT INTO audit_log (", columns!(""), ")
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)"))
-    .bind(&row.org_id)
-    .bind(row.seq)
-    .bind(row.at)
-    .bind(&row.entry_id)
-    .bind(&row.event)
-    .bind(&row.actor)
-    .bind(row.actor_org_id.as_deref())
-    .bind(row.actor_id.as_deref())
-    .bind(&row.action)
-    .bind(row.resource.as_deref())
-    .bind(row.request_id.as_deref())
-    .bind(row.client_address.as_deref())
-    .bind(row.outcome.as_deref())
-    .bind(row.status)
-    .bind(row.reason.as_deref())
-    .bind(row.rows)
-    .bind(row.bytes)
-    .bind(row.detail.as_deref())
-    .bind(&row.previous_hash)
-    .bind(&row.hash)
-    .execute(&mut **transaction)
-    .await
-    .map_err(failed)?;
-    if row.event == AUDIT_OPENED {
-        sqlx::query("INSERT INTO audit_open (entry_id, org_id, seq) VALUES (?, ?, ?)")
-            .bind(&row.entry_id)
-            .bind(&row.org_id)
-            .bind(row.seq)
-            .execute(&mut **transaction)
-            .await
-            .map_err(failed)?;
+async fn insert(
+    transaction: &mut Transaction<'static, Sqlite>,
+    rows: &[AuditRow],
+) -> Result<(), sqlx::Error> {
+    for some in rows.chunks(ROWS_AT_ONCE) {
+        let mut statement =
+            QueryBuilder::new(concat!("INSERT INTO audit_log (", columns!(""), ") "));
+        statement.push_values(some, |mut values, row| {
+            values
+                .push_bind(&row.org_id)
+                .push_bind(row.seq)
+                .push_bind(row.at)
+                .push_bind(&row.entry_id)
+                .push_bind(&row.event)
+                .push_bind(&row.actor)
+                .push_bind(row.actor_org_id.as_deref())
+                .push_bind(row.actor_id.as_deref())
+                .push_bind(&row.action)
+                .push_bind(row.resource.as_deref())
+                .push_bind(row.request_id.as_deref())
+                .push_bind(row.client_address.as_deref())
+                .push_bind(row.outcome.as_deref())
+                .push_bind(row.status)
+                .push_bind(row.reason.as_deref())
+                .push_bind(row.rows)
+                .push_bind(row.bytes)
+                .push_bind(row.detail.as_deref())
+                .push_bind(&row.previous_hash)
+                .push_bind(&row.hash);
+        });
+        // Not kept prepared: there would be one for each number of rows.
+        let statement = statement.build().persistent(false);
+        statement.execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
+
+/// Notes first rows whose acts are not completed yet.
+async fn insert_open(
+    transaction: &mut Transaction<'static, Sqlite>,
+    rows: &[AuditRow],
+) -> Result<(), sqlx::Error> {
+    for some in rows.chunks(ROWS_AT_ONCE) {
+        let mut statement = QueryBuilder::new("INSERT INTO audit_open (entry_id, org_id, seq) ");
+        statement.push_values(some, |mut values, row| {
+            values
+                .push_bind(&row.entry_id)
+                .push_bind(&row.org_id)
+                .push_bind(row.seq);
+        });
+        let statement = statement.build().persistent(false);
+        statement.execute(&mut **transaction).await?;
     }
     Ok(())
 }

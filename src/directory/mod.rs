@@ -56,6 +56,10 @@ const LOCK_POLL: Duration = Duration::from_millis(20);
 /// Readers run side by side; each connection is a thread, and a look-up takes microseconds.
 const CONNECTIONS_MAX: u32 = 4;
 
+/// Rows of one statement that inserts many: each round to a connection's thread costs as much as some rows. `SQLite`
+/// allows 32,766 values.
+const ROWS_AT_ONCE: usize = 500;
+
 /// The most characters of a name an operator gives to something.
 const NAME_CHARS_MAX: usize = 256;
 
@@ -112,6 +116,8 @@ impl Directory {
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(BUSY_TIMEOUT)
+            // Of a file in this process nobody else can close the connection, and asking costs as much as a look-up.
+            .test_before_acquire(false)
             // Of a transaction that found the disk full SQLite itself has rolled back, and the pool's own attempt fails:
             // such a connection counts as inside a transaction for ever and could never begin another one.
             .before_acquire(|connection, _| {

@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use rules::{Error, OrgId, Result, UserId};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Sqlite, Transaction};
+use sqlx::{QueryBuilder, Sqlite, Transaction};
 
-use super::{Directory, column, damaged, failed, instant, is_unique_violation};
+use super::{Directory, ROWS_AT_ONCE, column, damaged, failed, instant, is_unique_violation};
 
 /// One query, from its submission to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl Directory {
     /// Stores a query that was submitted, or returns the one that the same user submitted with the same key before.
     pub async fn submit_query(&self, query: &SqlQuery) -> Result<Option<SqlQuery>> {
         let mut transaction = self.write().await?;
-        match insert(&mut transaction, query).await {
+        match insert(&mut transaction, std::slice::from_ref(query)).await {
             Ok(()) => {
                 transaction.commit().await.map_err(failed)?;
                 return Ok(None);
@@ -127,9 +127,7 @@ impl Directory {
     pub async fn record_queries(&self, queries: &[SqlQuery]) -> Result<()> {
         let _turn = self.turn.lock().await;
         let mut transaction = self.write().await?;
-        for query in queries {
-            insert(&mut transaction, query).await.map_err(failed)?;
-        }
+        insert(&mut transaction, queries).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)
     }
 
@@ -277,34 +275,40 @@ impl Directory {
 
 async fn insert(
     transaction: &mut Transaction<'static, Sqlite>,
-    query: &SqlQuery,
+    queries: &[SqlQuery],
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(concat!("INSERT INTO sql_queries (", columns!(), ")
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)"))
-    .bind(&query.query_id)
-    .bind(query.org_id.as_str())
-    .bind(query.user_org_id.as_str())
-    .bind(query.user_id.as_str())
-    .bind(&query.sql_query)
-    .bind(query.result_format.as_deref())
-    .bind(query.status.name())
-    .bind(query.error.as_deref())
-    .bind(query.idempotency_key.as_deref())
-    .bind(query.created_at.timestamp_millis())
-    .bind(query.started_at.map(|at| at.timestamp_millis()))
-    .bind(query.finished_at.map(|at| at.timestamp_millis()))
-    .bind(query.expires_at.map(|at| at.timestamp_millis()))
-    .bind(number(query.rows))
-    .bind(number(query.bytes))
-    .bind(number(query.bytes_scanned))
-    .bind(number(query.queue_ms))
-    .bind(number(query.planning_ms))
-    .bind(number(query.execution_ms))
-    .bind(number(query.peak_memory_bytes))
-    .bind(query.warning.as_deref())
-    .execute(&mut **transaction)
-    .await
-    .map(|_| ())
+    for some in queries.chunks(ROWS_AT_ONCE) {
+        let mut statement =
+            QueryBuilder::new(concat!("INSERT INTO sql_queries (", columns!(), ") "));
+        statement.push_values(some, |mut row, query| {
+            let millis = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
+            row.push_bind(&query.query_id)
+                .push_bind(query.org_id.as_str())
+                .push_bind(query.user_org_id.as_str())
+                .push_bind(query.user_id.as_str())
+                .push_bind(&query.sql_query)
+                .push_bind(query.result_format.as_deref())
+                .push_bind(query.status.name())
+                .push_bind(query.error.as_deref())
+                .push_bind(query.idempotency_key.as_deref())
+                .push_bind(query.created_at.timestamp_millis())
+                .push_bind(millis(query.started_at))
+                .push_bind(millis(query.finished_at))
+                .push_bind(millis(query.expires_at))
+                .push_bind(number(query.rows))
+                .push_bind(number(query.bytes))
+                .push_bind(number(query.bytes_scanned))
+                .push_bind(number(query.queue_ms))
+                .push_bind(number(query.planning_ms))
+                .push_bind(number(query.execution_ms))
+                .push_bind(number(query.peak_memory_bytes))
+                .push_bind(query.warning.as_deref());
+        });
+        // Not kept prepared: there would be one for each number of rows.
+        let statement = statement.build().persistent(false);
+        statement.execute(&mut **transaction).await?;
+    }
+    Ok(())
 }
 
 /// `SQLite` has whole numbers of 63 bits and a sign.

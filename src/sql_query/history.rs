@@ -1,12 +1,14 @@
 //! The history of queries: written behind the answers, read by `query_history`.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use collections::{Question, Table};
 use futures::{StreamExt, stream};
 use rules::{Caller, Error, Kind, OrgId, Result, TableName, UserId};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{AUDIT_PERMISSION, SqlQueries, has, may_see_others};
 use crate::clock::Clock;
@@ -22,6 +24,8 @@ const PAGE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Queries stored in one transaction.
 const GROUP_MAX: usize = 1000;
+/// How long queries gather: one transaction costs as much for many as for one.
+const GATHER: Duration = Duration::from_millis(100);
 
 /// Stores queries that ended: all that wait in one transaction, so that no answer waits for the disk.
 #[derive(Debug, Clone)]
@@ -42,6 +46,7 @@ impl History {
         tokio::spawn(async move {
             let mut group = Vec::new();
             while items.recv_many(&mut group, GROUP_MAX).await > 0 {
+                gather(&mut items, &mut group).await;
                 let (mut queries, mut told) = (Vec::new(), Vec::new());
                 for item in group.drain(..) {
                     match item {
@@ -77,6 +82,17 @@ impl History {
         let (tell, stored) = oneshot::channel();
         if self.to_store.send(Item::Flush(tell)).is_ok() {
             let _ = stored.await;
+        }
+    }
+}
+
+/// Waits for more, unless somebody waits for what is there.
+async fn gather(items: &mut mpsc::UnboundedReceiver<Item>, group: &mut Vec<Item>) {
+    let end = Instant::now() + GATHER;
+    while group.len() < GROUP_MAX && !group.iter().any(|item| matches!(item, Item::Flush(_))) {
+        let more = items.recv_many(group, GROUP_MAX);
+        if matches!(timeout_at(end, more).await, Ok(0) | Err(_)) {
+            return;
         }
     }
 }
