@@ -152,26 +152,27 @@ pub(super) async fn plan(base: &Base, server: &Arc<Server>, request: &Request) -
     let written = read_only::parse(&request.sql, Names::Written)?;
     let kind = written.kind;
     let names = names::written(&written.tree);
-    let scope = Scope::new(base, server, request).await?;
-    let tables = Arc::clone(&scope.tables);
+    let scope = Scope::new(base, server, request)?;
+    let (listed, tables) = (Arc::clone(&scope.listed), Arc::clone(&scope.tables));
     let mut tree = folded(&tables, &request.sql, written.tree).await?;
     dialect::rewrite(&mut tree)?;
     names::alias(&mut tree);
     // Thousands of functions would be entered into the session, and taken out again, for the few that a query calls.
     let functions = base.functions.called_in(&tree.to_string());
     let state = session(base, request, scope, functions)?;
-    let plan = state
-        .statement_to_plan(for_engine(tree)?)
-        .await
-        .map_err(|error| {
+    let plan = match state.statement_to_plan(for_engine(tree)?).await {
+        Ok(plan) => plan,
+        Err(error) => {
+            listed.list().await?;
             let scope = problem::Scope {
                 sql: &request.sql,
                 tables: tables.table_names(),
                 functions: base.functions.names(),
                 spelling: tables.spelling(),
             };
-            problem::of_planning(error, &scope)
-        })?;
+            return Err(problem::of_planning(error, &scope));
+        }
+    };
     check_size(&plan)?;
     verify(&plan)?;
     let spelling = tables.spelling();
@@ -291,10 +292,10 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    pub(super) async fn new(base: &Base, server: &Arc<Server>, request: &Request) -> Result<Self> {
+    pub(super) fn new(base: &Base, server: &Arc<Server>, request: &Request) -> Result<Self> {
         let (runtime, lake) = (base.runtime(request)?, base.lake(&request.lake)?);
         let settings = &base.scan_settings;
-        let listed = sources::Tables::list(lake, request, server, settings, &runtime).await?;
+        let listed = sources::Tables::new(lake, request, server, settings, &runtime);
         let listed = Arc::new(listed);
         let tables = Insensitive::new(Arc::clone(&listed) as Arc<dyn SchemaProvider>);
         Ok(Self {

@@ -12,7 +12,7 @@ use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::Column;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableType};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 
 use super::lock;
 
@@ -81,16 +81,6 @@ impl Insensitive {
         lock(&self.spelling).clone()
     }
 
-    /// The table's own name.
-    fn name(&self, name: &str) -> Option<String> {
-        let names = self.tables.table_names();
-        let exact = names.iter().find(|table| *table == name);
-        let mut alike = names
-            .iter()
-            .filter(|table| table.eq_ignore_ascii_case(name));
-        exact.or_else(|| alike.next()).cloned()
-    }
-
     async fn open(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let Some(table) = self.tables.table(name).await? else {
             return Ok(None);
@@ -123,8 +113,8 @@ impl SchemaProvider for Insensitive {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        // Of one that is not listed, the tables themselves know more.
-        let name = self.name(name).unwrap_or_else(|| name.to_ascii_lowercase());
+        // All have names in lower case.
+        let name = name.to_ascii_lowercase();
         if let Some(table) = lock(&self.opened).get(&name) {
             return Ok(table.clone());
         }
@@ -133,15 +123,8 @@ impl SchemaProvider for Insensitive {
         Ok(table)
     }
 
-    async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
-        match self.name(name) {
-            Some(name) => self.tables.table_type(&name).await,
-            None => Ok(None),
-        }
-    }
-
     fn table_exist(&self, name: &str) -> bool {
-        self.name(name).is_some()
+        self.tables.table_exist(&name.to_ascii_lowercase())
     }
 }
 

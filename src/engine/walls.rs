@@ -119,9 +119,7 @@ async fn acme(folder: &TempDir, lake: &Lake) -> SessionState {
     };
     let base = Base::new(&settings).unwrap();
     let request = request(lake.url().clone());
-    let scope = Scope::new(&base, &Server::silent(), &request)
-        .await
-        .unwrap();
+    let scope = Scope::new(&base, &Server::silent(), &request).unwrap();
     session(&base, &request, scope, Functions::all()).unwrap()
 }
 

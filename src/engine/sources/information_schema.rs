@@ -11,6 +11,7 @@ use datafusion::catalog::{MemTable, SchemaProvider, TableProvider};
 use datafusion::error::DataFusionError;
 use result_json::type_name;
 
+use super::super::problem::external;
 use super::Tables;
 
 const TABLES: &str = "tables";
@@ -108,6 +109,7 @@ impl SchemaProvider for InformationSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        self.tables.list().await.map_err(external)?;
         let batch = match name {
             TABLES => self.tables()?,
             COLUMNS => self.columns().await?,

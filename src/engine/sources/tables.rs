@@ -6,8 +6,8 @@ use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::error::DataFusionError;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::TableType;
 use rules::{Result, TableName};
+use tokio::sync::OnceCell;
 
 use super::super::problem::{external, from_engine};
 use super::super::protocol::{Request, ServerTable};
@@ -23,10 +23,11 @@ use crate::lake::{Lake, prompt_log_table};
 pub(in super::super) struct Tables {
     lake: Lake,
     request: Request,
-    tables: Vec<Table>,
     server: Arc<Server>,
     settings: Arc<SessionState>,
     runtime: Arc<RuntimeEnv>,
+    /// All of them, once somebody asked: most queries name theirs, and need no list.
+    listed: OnceCell<Vec<Table>>,
 }
 
 #[derive(Debug)]
@@ -48,18 +49,35 @@ impl Table {
 }
 
 impl Tables {
-    /// The tables that exist now. What they read, they read through the stores of `runtime`.
-    ///
-    /// # Errors
-    /// `Unavailable` when the lake does not answer.
-    pub(in super::super) async fn list(
+    /// What they read, they read through the stores of `runtime`.
+    pub(in super::super) fn new(
         lake: Lake,
         request: &Request,
         server: &Arc<Server>,
         settings: &Arc<SessionState>,
         runtime: &Arc<RuntimeEnv>,
-    ) -> Result<Self> {
-        let mut names = lake.tables(&request.org_id).await?;
+    ) -> Self {
+        Self {
+            lake,
+            request: request.clone(),
+            server: Arc::clone(server),
+            settings: Arc::clone(settings),
+            runtime: Arc::clone(runtime),
+            listed: OnceCell::new(),
+        }
+    }
+
+    /// Finds out which tables there are; the names are known from then on.
+    ///
+    /// # Errors
+    /// `Unavailable` when the lake does not answer.
+    pub(in super::super) async fn list(&self) -> Result<()> {
+        self.listed.get_or_try_init(|| self.all()).await.map(drop)
+    }
+
+    async fn all(&self) -> Result<Vec<Table>> {
+        let request = &self.request;
+        let mut names = self.lake.tables(&request.org_id).await?;
         names.retain(|name| !request.preferred.contains(name));
         let declared = request.declared.iter();
         let declared =
@@ -74,19 +92,12 @@ impl Tables {
         tables.retain(|table| ServerTable::named(table.name()).is_none());
         tables.extend(request.server_tables.iter().copied().map(Table::Server));
         tables.sort_by(|one, other| one.name().cmp(other.name()));
-        Ok(Self {
-            lake,
-            request: request.clone(),
-            tables,
-            server: Arc::clone(server),
-            settings: Arc::clone(settings),
-            runtime: Arc::clone(runtime),
-        })
+        Ok(tables)
     }
 
-    /// Name and format of every table.
+    /// Name and format of every table that was listed.
     pub(super) fn formats(&self) -> impl Iterator<Item = (&str, &'static str)> {
-        self.tables.iter().map(|table| {
+        self.listed.get().into_iter().flatten().map(|table| {
             let format = match table {
                 Table::Server(_) => "SYSTEM",
                 Table::Lake(_) => TableFormat::Delta.name(),
@@ -97,32 +108,33 @@ impl Tables {
         })
     }
 
-    fn find(&self, name: &str) -> Option<&Table> {
-        self.tables.iter().find(|table| table.name() == name)
-    }
-
-    async fn open(&self, table: &Table) -> Result<Option<Arc<dyn TableProvider>>> {
-        match table {
-            Table::Server(table) => table.provider(&self.server).map(Some).map_err(from_engine),
-            Table::Lake(name) => open(&self.lake, &self.request, &self.settings, name).await,
-            Table::Declared(table) => {
-                let table = declared::open(table, &self.settings, &self.runtime).await?;
-                let read_only = |table| -> Arc<dyn TableProvider> {
-                    Arc::new(lake_table::LakeTable::new(table))
-                };
-                Ok(table.map(read_only))
+    /// The table of that name, opened: what the list would have, found without it.
+    async fn open(&self, name: &TableName) -> Result<Option<Arc<dyn TableProvider>>> {
+        let request = &self.request;
+        if let Some(table) = ServerTable::named(name.as_str()) {
+            if !request.server_tables.contains(&table) {
+                return Ok(None);
             }
-            Table::Collection(name) => self.collection(name).await,
+            return table.provider(&self.server).map(Some).map_err(from_engine);
         }
-    }
-}
-
-impl Tables {
-    /// Whether a collection of that name, of which nothing is known yet, would be a table.
-    fn may_be_new(&self, name: &TableName) -> bool {
-        self.request.collections.is_some()
-            && *name != prompt_log_table::name()
-            && ServerTable::named(name.as_str()).is_none()
+        if !request.preferred.contains(name)
+            && let Some(table) = open(&self.lake, request, &self.settings, name).await?
+        {
+            return Ok(Some(table));
+        }
+        let declared = request.declared.iter();
+        let mut declared = declared.filter(|table| table.name == *name && table.folder.is_dir());
+        if let Some(declared) = declared.next() {
+            let table = declared::open(declared, &self.settings, &self.runtime).await?;
+            return Ok(table.map(|table| {
+                Arc::new(lake_table::LakeTable::new(table)) as Arc<dyn TableProvider>
+            }));
+        }
+        // Of those that the server has not listed, one may have been made since.
+        match request.collections.is_some() && *name != prompt_log_table::name() {
+            true => self.collection(name).await,
+            false => Ok(None),
+        }
     }
 
     async fn collection(&self, name: &TableName) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -136,28 +148,20 @@ impl Tables {
 
 #[async_trait::async_trait]
 impl SchemaProvider for Tables {
+    /// None before they were listed.
     fn table_names(&self) -> Vec<String> {
-        self.tables
-            .iter()
-            .map(|table| table.name().to_owned())
-            .collect()
+        self.formats().map(|(name, _)| name.to_owned()).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        let opened = match (self.find(name), TableName::parse(name)) {
-            (Some(table), _) => self.open(table).await,
-            // Made after the server looked last, perhaps.
-            (None, Ok(name)) if self.may_be_new(&name) => self.collection(&name).await,
-            (None, _) => return Ok(None),
-        };
-        opened.map_err(external)
+        match TableName::parse(name) {
+            Ok(name) => self.open(&name).await.map_err(external),
+            Err(_) => Ok(None),
+        }
     }
 
-    async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
-        Ok(self.table_exist(name).then_some(TableType::Base))
-    }
-
+    /// Only writing statements ask, of which there are none.
     fn table_exist(&self, name: &str) -> bool {
-        self.find(name).is_some()
+        self.formats().any(|(listed, _)| listed == name)
     }
 }
