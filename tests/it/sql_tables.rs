@@ -551,3 +551,41 @@ async fn an_organization_without_tables_has_its_history_and_its_audit_log_alone(
     assert_eq!(tables[1]["name"], "query_history");
     assert_eq!(tables[1]["columns"][0]["name"], "query_id");
 }
+
+#[tokio::test]
+async fn joins_are_planned_by_how_many_different_keys_there_can_be() {
+    let server = Server::start(|data| {
+        data.org(ORG);
+        let customers: Vec<Value> = (0..100).map(|id| json!({"id": id})).collect();
+        data.import_table(ORG, "customers", &customers);
+        let orders = (0..1000).map(|n| json!({"n": n - 7, "customer_id": n % 100}));
+        let without = json!({"n": null, "customer_id": null});
+        let orders: Vec<Value> = orders.chain([without]).collect();
+        data.import_table(ORG, "orders", &orders);
+    });
+    let join = "FROM customers c JOIN orders o ON c.id = o.customer_id";
+    let counted = format!("SELECT count(*), min(o.n), max(c.id) {join}");
+    check(
+        &server,
+        &[
+            (&counted, json!([[1000, -7, 99]])),
+            (
+                "SELECT min(n), max(n), count(n), count(*) FROM orders",
+                json!([[-7, 992, 1000, 1001]]),
+            ),
+            ("SELECT count(*) FROM orders WHERE n IS NULL", json!([[1]])),
+        ],
+    )
+    .await;
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    let explain = format!("EXPLAIN VERBOSE SELECT c.id, o.n {join}");
+    let plans = server.rows(&token, ORG, &explain).await;
+    let plans = plans.as_array().unwrap().iter();
+    let plan = plans.filter(|row| row[0] == "initial_physical_plan_with_stats");
+    let plan = plan.map(|row| row[1].as_str().unwrap().to_owned());
+    let plan = plan.collect::<String>();
+    let join = plan.lines().find(|line| line.contains("HashJoinExec"));
+    // A planner that takes every key for another one expects 100 rows.
+    assert!(join.unwrap().contains("Rows=Inexact(100"), "{plan}");
+    assert!(!join.unwrap().contains("Rows=Inexact(100)"), "{plan}");
+}

@@ -1,22 +1,51 @@
-//! A table as queries see it: its provider, read-only, without Delta's one wrong answer.
+//! A table as queries see it: its provider, read-only, without Delta's one wrong answer, and with the bounds of columns
+//! that joins are planned by.
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::Column;
 use datafusion::error::Result;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::utils::disjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType, lit};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 
 #[derive(Debug)]
 pub(super) struct LakeTable {
     inner: Arc<dyn TableProvider>,
+    tells_bounds: bool,
 }
 
 impl LakeTable {
     pub(super) fn new(inner: Arc<dyn TableProvider>) -> Self {
-        Self { inner }
+        Self {
+            inner,
+            tells_bounds: false,
+        }
+    }
+
+    /// A Delta table whose log's bounds the planner shall know.
+    pub(super) fn with_bounds(inner: Arc<dyn TableProvider>) -> Self {
+        Self {
+            inner,
+            tells_bounds: true,
+        }
+    }
+
+    /// Delta 1.1 reads the bounds of no column but those that a filter names. Without them the planner takes every key for
+    /// unique, and joins in the wrong order. So here is a filter that names columns, and always holds. Numbers and dates
+    /// only: how many different values there are cannot be told from the bounds of texts, and other writers cut instants.
+    fn bounds(&self, projection: Option<&Vec<usize>>) -> Option<Expr> {
+        let schema = self.inner.schema();
+        let columns = projection.map_or_else(|| (0..schema.fields().len()).collect(), Vec::clone);
+        let named = columns.into_iter().filter_map(|index| {
+            let field = schema.field(index);
+            let counts = field.data_type().is_integer() || *field.data_type() == DataType::Date32;
+            counts.then(|| Expr::Column(Column::from_name(field.name())).is_null())
+        });
+        disjunction(named).map(|named| named.or(lit(true)))
     }
 }
 
@@ -45,7 +74,9 @@ impl TableProvider for LakeTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if projection.is_none_or(|columns| !columns.is_empty()) {
-            return self.inner.scan(state, projection, filters, limit).await;
+            let bounds = self.bounds(projection).filter(|_| self.tells_bounds);
+            let filters: Vec<Expr> = filters.iter().cloned().chain(bounds).collect();
+            return self.inner.scan(state, projection, &filters, limit).await;
         }
         // Where no column is read, Delta 1.1 answers from its log with a node that takes a LIMIT and forgets it. Any
         // column makes it a scan like others; the projection drops the column again.

@@ -49,13 +49,14 @@ async fn open(
     };
     let builder = table.table_provider().with_session(Arc::clone(settings));
     let provider = builder.build().await.map_err(from_engine)?;
-    let provider: Arc<dyn TableProvider> = Arc::new(lake_table::LakeTable::new(Arc::new(provider)));
-    if *name == prompt_log_table::name() {
-        return Ok(Some(Arc::new(prompt_logs::PromptLogs::new(
-            provider, request,
-        ))));
-    }
-    Ok(Some(provider))
+    let provider = Arc::new(provider);
+    Ok(Some(match *name == prompt_log_table::name() {
+        true => {
+            let table = Arc::new(lake_table::LakeTable::new(provider));
+            Arc::new(prompt_logs::PromptLogs::new(table, request))
+        }
+        false => Arc::new(lake_table::LakeTable::with_bounds(provider)),
+    }))
 }
 
 /// Bytes that the plan's scans read from tables so far.
