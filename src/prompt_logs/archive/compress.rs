@@ -18,7 +18,7 @@ use zip_stream::{Deflater, Mark, Piece, Row, Stored};
 const SEPARATOR: &str = "\n---\n";
 /// An entry with this much new text, most of it new, is sent as it is: compressing takes longer than any network, and
 /// nothing tells yet that the text comes again. Where it does, it is compressed from its second time on.
-const STORED_BYTES_MIN: usize = 64 * 1024;
+const STORED_BYTES_MIN: usize = 32 * 1024;
 /// Texts that are known to have been there, rows and pieces that are kept.
 const SEEN_MAX: usize = 64 * 1024;
 const HISTORIES_MAX: usize = 64;

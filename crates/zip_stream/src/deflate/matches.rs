@@ -13,8 +13,8 @@ const LENGTH_MIN: usize = 4;
 const LENGTH_MAX: usize = 258;
 /// A repetition of this length is taken without looking for a longer one.
 const LENGTH_GOOD: usize = 24;
-/// Behind a repetition longer than this only every fourth place is remembered.
-const LENGTH_DENSE: usize = 32;
+/// Within a repetition longer than this only every fourth place is remembered.
+const LENGTH_DENSE: usize = 8;
 const HASH_BITS: u32 = 13;
 
 /// Where hashes were seen last, modulo 64 KiB. An entry that is out of date does no harm: the texts are compared.
