@@ -72,6 +72,8 @@ async fn random(
         pipeline.push(doc! {"$match": whose(tenant)});
     }
     pipeline.push(doc! {"$sample": {"size": i64::from(DOCUMENTS)}});
+    // Columns stand as documents have them: the same sample gives the same order.
+    pipeline.push(doc! {"$sort": {"_id": 1}});
     collection
         .aggregate(pipeline)
         .max_time(TIME)
