@@ -13,6 +13,7 @@ mod server;
 mod sync;
 mod tables;
 mod tenancy;
+mod tls;
 mod values;
 
 use std::path::PathBuf;

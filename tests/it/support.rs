@@ -222,6 +222,31 @@ pub(crate) fn ndjson(rows: &[Value]) -> String {
     rows.iter().map(|row| format!("{row}\n")).collect()
 }
 
+/// A new key and a certificate of it for the loopback address.
+pub(crate) fn certify(data: &Data, name: &str) -> [PathBuf; 2] {
+    let [certificate, key] = ["crt", "key"].map(|end| data.file(&format!("{name}.{end}")));
+    let output = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+        ])
+        .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-out")
+        .arg(&certificate)
+        .arg("-keyout")
+        .arg(&key)
+        .output()
+        .expect("openssl is missing; scripts/test installs it");
+    assert!(output.status.success(), "{}", stderr(&output));
+    [certificate, key]
+}
+
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }

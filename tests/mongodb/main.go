@@ -18,6 +18,8 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "address and port; port 0 takes any free one")
 	data := flag.String("data", "", "folder of the databases")
+	cert := flag.String("tls-cert", "", "file of a certificate: with it the server speaks TLS")
+	key := flag.String("tls-key", "", "file of the certificate's key")
 	verbose := flag.Bool("verbose", false, "write FerretDB's log to standard error")
 	flag.Parse()
 	if *data == "" {
@@ -29,8 +31,12 @@ func main() {
 	}
 	// Parts of FerretDB write to the default one.
 	slog.SetDefault(logger)
+	listener := ferretdb.ListenerConfig{TCP: *listen}
+	if *cert != "" {
+		listener = ferretdb.ListenerConfig{TLS: *listen, TLSCertFile: *cert, TLSKeyFile: *key}
+	}
 	server, err := ferretdb.New(&ferretdb.Config{
-		Listener:  ferretdb.ListenerConfig{TCP: *listen},
+		Listener:  listener,
 		Handler:   "sqlite",
 		SQLiteURL: "file:" + *data + "/",
 		Logger:    logger,

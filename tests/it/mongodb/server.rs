@@ -3,8 +3,9 @@
 //! Databases have names of their own, so that tests share a server without meeting. Where there is neither, a test says
 //! that it did not run.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use mongodb::bson::Document;
@@ -42,17 +43,32 @@ impl Mongodb {
 
     /// A server that may be killed.
     pub(super) fn start_own() -> Option<Self> {
+        program_or_say_so()?;
         let folder = TempDir::new().unwrap();
-        let program = program();
-        if !program.exists() {
-            eprintln!(
-                "NOT RUN: {} is missing; scripts/test builds it with Go",
-                program.display()
-            );
-            return None;
-        }
-        let (uri, own) = spawn(folder, "127.0.0.1:0");
+        let (uri, own) = spawn(folder, "127.0.0.1:0", &[]);
         Some(Self::named(uri, Some(own)))
+    }
+
+    /// A server that speaks TLS, with this certificate and its key; clients are told that they may trust it.
+    pub(super) fn start_tls([certificate, key]: &[PathBuf; 2]) -> Option<Self> {
+        program_or_say_so()?;
+        let words = [
+            OsStr::new("-tls-cert"),
+            certificate.as_os_str(),
+            OsStr::new("-tls-key"),
+            key.as_os_str(),
+        ];
+        let (uri, own) = spawn(TempDir::new().unwrap(), "127.0.0.1:0", &words);
+        let mut mongodb = Self::named(uri, Some(own));
+        mongodb.trust(certificate);
+        Some(mongodb)
+    }
+
+    /// What clients trust from now on.
+    pub(super) fn trust(&mut self, certificate: &Path) {
+        let mut query = self.uri.query_pairs_mut();
+        query.clear().append_pair("tls", "true");
+        query.append_pair("tlsCAFile", certificate.to_str().unwrap());
     }
 
     fn named(uri: Url, own: Option<Own>) -> Self {
@@ -131,7 +147,7 @@ impl Mongodb {
     pub(super) fn start_again(&mut self) {
         let address = self.address();
         let folder = self.own.take().unwrap().folder;
-        let (_, own) = spawn(folder, &address);
+        let (_, own) = spawn(folder, &address, &[]);
         self.own = Some(own);
     }
 
@@ -186,10 +202,23 @@ fn program() -> PathBuf {
     given.unwrap_or_else(|| root.join("target/test-mongodb/mongodb"))
 }
 
-fn spawn(folder: TempDir, listen: &str) -> (Url, Own) {
+fn program_or_say_so() -> Option<()> {
+    let program = program();
+    if !program.exists() {
+        eprintln!(
+            "NOT RUN: {} is missing; scripts/test builds it with Go",
+            program.display()
+        );
+        return None;
+    }
+    Some(())
+}
+
+fn spawn(folder: TempDir, listen: &str, words: &[&OsStr]) -> (Url, Own) {
     let mut child = Command::new(program())
         .args(["-listen", listen, "-data"])
         .arg(folder.path())
+        .args(words)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

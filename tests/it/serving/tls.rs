@@ -8,32 +8,7 @@ use reqwest::{Certificate, Client};
 use serde_json::{Value, json};
 
 use super::{ORG, acme};
-use crate::support::{Data, SUPER_ADMINISTRATOR, Server, stderr};
-
-/// A new key and a certificate of it for the loopback address.
-fn certify(data: &Data, name: &str) -> [PathBuf; 2] {
-    let [certificate, key] = ["crt", "key"].map(|end| data.file(&format!("{name}.{end}")));
-    let output = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-        ])
-        .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
-        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .arg("-out")
-        .arg(&certificate)
-        .arg("-keyout")
-        .arg(&key)
-        .output()
-        .expect("openssl is missing; scripts/test installs it");
-    assert!(output.status.success(), "{}", stderr(&output));
-    [certificate, key]
-}
+use crate::support::{Data, SUPER_ADMINISTRATOR, Server, certify, stderr};
 
 /// A client that trusts this certificate and no other.
 fn trusting(certificate: &Path) -> Client {
