@@ -63,11 +63,12 @@ def build():
     return target / "release/amigo-admin"
 
 
-def build_zip_rs():
-    target = REPOSITORY / "target/bench-zip-rs"
-    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=HERE / "peers/zip_rs", check=True,
-                   timeout=900, env=os.environ | {"CARGO_TARGET_DIR": str(target)})
-    return target / "release/zip_rs"
+def build_peer(name):
+    """The program of a crate in peers/."""
+    target = REPOSITORY / f"target/bench-{name}"
+    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=HERE / "peers" / name, check=True,
+                   timeout=7200, env=os.environ | {"CARGO_TARGET_DIR": str(target)})
+    return target / "release" / name
 
 
 def nginx():
@@ -176,7 +177,7 @@ def archives(python, folder, ready, temp, stack):
             command, port, temp / f"{method}.log", FOLDER=str(folder), METHOD=method, PYTHONDONTWRITEBYTECODE="1"))
     port = measure.free_port()
     peers["Rust's zip, DEFLATE"] = stack.enter_context(
-        running([build_zip_rs(), port, folder], port, temp / "zip_rs.log"))
+        running([build_peer("zip_rs"), port, folder], port, temp / "zip_rs.log"))
     if nginx():
         port = measure.free_port()
         configuration = temp / "nginx.conf"

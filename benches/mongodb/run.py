@@ -68,27 +68,25 @@ def environment():
     return python
 
 
-def mongodb(temp, stack):
-    """Where a MongoDB server answers: MONGODB_URI, or FerretDB of tests/mongodb."""
+def mongodb(stack):
+    """Where a MongoDB server answers, and its process: MONGODB_URI, or one that keeps everything in memory."""
     if uri := os.environ.get("MONGODB_URI"):
         return uri, None
-    program = sides.REPOSITORY / "target/test-mongodb/mongodb"
-    sides.say("building the MongoDB server of the tests …")
-    subprocess.run(["go", "build", "-C", sides.REPOSITORY / "tests/mongodb", "-o", program, "."], check=True,
-                   timeout=900)
-    (temp / "mongodb").mkdir()
-    process = subprocess.Popen([program, "-data", temp / "mongodb"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               text=True)
+    folder = sides.REPOSITORY / "target/bench-mongodb-server"
+    sides.say("building a MongoDB server …")
+    subprocess.run(["mvn", "--quiet", "--batch-mode", "--file", HERE / "server", f"-DbuildDirectory={folder}", "package",
+                    "dependency:copy-dependencies"], check=True, timeout=900)
+    command = ["java", "-cp", f"{folder}/classes:{folder}/dependency/*", "InMemory"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     stack.callback(process.wait)
     stack.callback(process.stdin.close)  # with which it ends
     return process.stdout.readline().strip(), process.pid
 
 
 class Peer:
-    """MongoDB's clients, in a process of their own."""
+    """A program that does what a line says and answers with a line of JSON."""
 
-    def __init__(self, python, uri, database):
-        command = [python, HERE / "peer.py", uri, database, COLLECTION]
+    def __init__(self, *command):
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"})
         self.pid = self.process.pid
@@ -114,7 +112,7 @@ class Run:
 
     def __init__(self, python, binary, temp, stack, count):
         self.python, self.binary, self.temp, self.stack, self.count = python, binary, temp, stack, count
-        self.uri, self.mongodb_pid = mongodb(temp, stack)
+        self.uri, self.mongodb_pid = mongodb(stack)
         self.database = f"bench{os.getpid()}"
         sides.say(f"making {count:,} documents …")
         fill = ("import sys, pymongo, itertools, documents\n"
@@ -141,8 +139,11 @@ class Run:
         self.server = self.stack.enter_context(sides.running(command, self.port, self.temp / "server.log"))
         self.client = measure.Client(self.port, [("Authorization", f"Bearer {token}")])
         self.path = f"/v1/{self.org}/admin/sql_query"
-        self.peer = Peer(self.python, self.uri, self.database)
-        self.stack.callback(self.peer.close)
+        where = (self.uri, self.database, COLLECTION)
+        self.peer = Peer(self.python, HERE / "peer.py", *where)
+        self.providers = Peer(sides.build_peer("table_providers"), *where)
+        for peer in (self.peer, self.providers):
+            self.stack.callback(peer.close)
 
     def python_run(self, *words):
         environment = os.environ | {"PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -182,35 +183,39 @@ class Run:
 
 def heading(load, run):
     return (f"{run.count:,} documents of ten fields; {platform.machine()}, {os.cpu_count()} cores; load before the run "
-            f"{load:.1f}; MongoDB server: {'MONGODB_URI' if run.mongodb_pid is None else 'FerretDB 1.24.2 on SQLite'}")
+            f"{load:.1f}; MongoDB server: {'MONGODB_URI' if run.mongodb_pid is None else 'mongo-java-server 1.47.0, in memory'}")
 
 
 def scans(run, rounds):
     """Every document into Arrow."""
-    acts = {
-        "pymongo, raw batches that nobody looks at": "raw",
-        "pymongo, dictionaries": "dictionaries",
-        "pymongoarrow, `find_arrow_all`, in memory": "arrow",
-    }
-    run.sql("SELECT count(*) FROM orders")
-    taken = {name: [] for name in (f"{OURS}, asynchronous, an Arrow file", *acts)}
-    memory, expected = {}, [run.count, run.count * (run.count - 1) // 2]
-    for _ in range(rounds):
+    def ours():
         measure.reset_peak(run.server.pid)
         seconds, _, worker = run.into_file(SCAN)
-        name = next(iter(taken))
-        taken[name].append(seconds)
-        memory[name] = f"{worker:.0f} (worker), {measure.memory_mb(run.server.pid, 'VmHWM'):.0f} (server)"
+        return seconds, f"{worker:.0f} (worker), {measure.memory_mb(run.server.pid, 'VmHWM'):.0f} (server)"
+
+    def peer(process, *words):
+        measure.reset_peak(process.pid)
+        seconds, answer = process(*words)
+        if words != ("raw",) and answer != [run.count, run.count * (run.count - 1) // 2]:
+            raise ValueError(f"{words}: {answer}")
+        return seconds, f"{measure.memory_mb(process.pid, 'VmHWM'):.0f}"
+
+    acts = {
+        f"{OURS}, asynchronous, an Arrow file": ours,
+        "pymongoarrow, `find_arrow_all`, in memory": lambda: peer(run.peer, "arrow"),
+        "datafusion-table-providers, batches that are dropped": lambda: peer(run.providers, "scan"),
+        "pymongo, dictionaries": lambda: peer(run.peer, "dictionaries"),
+        "pymongo, raw batches that nobody looks at": lambda: peer(run.peer, "raw"),
+    }
+    run.sql("SELECT count(*) FROM orders")
+    taken, memory = {name: [] for name in acts}, {}
+    for _ in range(rounds):
         for name, act in acts.items():
-            measure.reset_peak(run.peer.pid)
-            seconds, answer = run.peer(act)
-            if act != "raw" and answer != expected:
-                raise ValueError(f"{act}: {answer} instead of {expected}")
+            seconds, memory[name] = act()
             taken[name].append(seconds)
-            memory[name] = f"{measure.memory_mb(run.peer.pid, 'VmHWM'):.0f}"
     medians = {name: statistics.median(seconds) for name, seconds in taken.items()}
-    ours = medians[next(iter(taken))]
-    rows = [[name, f"{seconds:.2f}", f"{run.count / seconds:,.0f}", f"{seconds / ours:.2f}", memory[name]]
+    first = medians[next(iter(taken))]
+    rows = [[name, f"{seconds:.2f}", f"{run.count / seconds:,.0f}", f"{seconds / first:.2f}", memory[name]]
             for name, seconds in medians.items()]
     header = ["", "seconds, median", "documents a second", "times ours", "peak memory, MB"]
     return table("All documents to Arrow", header, rows)
