@@ -105,7 +105,7 @@ impl Rows {
             mut frame,
             kind,
             names,
-        } = plan(base, server, request).await?;
+        } = Box::pin(plan(base, server, request)).await?;
         if let LogicalPlan::DescribeTable(described) = frame.logical_plan() {
             return Ok((Self::description(&described.schema)?, None));
         }
