@@ -16,9 +16,9 @@ use rules::{OrgId, Result};
 use serde::{Serialize, Serializer};
 use serde_json::json;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Sqlite, Transaction};
+use sqlx::{Sqlite, Transaction};
 
-use super::{Directory, ROWS_AT_ONCE, column, failed};
+use super::{Directory, column, failed, insert_rows};
 use chain::{Walk, hash};
 
 /// The event of an act's first row; every other row is its second.
@@ -243,7 +243,6 @@ impl Directory {
     }
 }
 
-/// Whether the act was open; it is no longer.
 /// The ids of acts opened before these rows that they complete, which are open no longer.
 async fn opened_earlier(
     transaction: &mut Transaction<'static, Sqlite>,
@@ -279,37 +278,31 @@ async fn insert(
     transaction: &mut Transaction<'static, Sqlite>,
     rows: &[AuditRow],
 ) -> Result<(), sqlx::Error> {
-    for some in rows.chunks(ROWS_AT_ONCE) {
-        let mut statement =
-            QueryBuilder::new(concat!("INSERT INTO audit_log (", columns!(""), ") "));
-        statement.push_values(some, |mut values, row| {
-            values
-                .push_bind(&row.org_id)
-                .push_bind(row.seq)
-                .push_bind(row.at)
-                .push_bind(&row.entry_id)
-                .push_bind(&row.event)
-                .push_bind(&row.actor)
-                .push_bind(row.actor_org_id.as_deref())
-                .push_bind(row.actor_id.as_deref())
-                .push_bind(&row.action)
-                .push_bind(row.resource.as_deref())
-                .push_bind(row.request_id.as_deref())
-                .push_bind(row.client_address.as_deref())
-                .push_bind(row.outcome.as_deref())
-                .push_bind(row.status)
-                .push_bind(row.reason.as_deref())
-                .push_bind(row.rows)
-                .push_bind(row.bytes)
-                .push_bind(row.detail.as_deref())
-                .push_bind(&row.previous_hash)
-                .push_bind(&row.hash);
-        });
-        // Not kept prepared: there would be one for each number of rows.
-        let statement = statement.build().persistent(false);
-        statement.execute(&mut **transaction).await?;
-    }
-    Ok(())
+    let into = concat!("INSERT INTO audit_log (", columns!(""), ") ");
+    insert_rows(transaction, into, rows, |mut values, row| {
+        values
+            .push_bind(&row.org_id)
+            .push_bind(row.seq)
+            .push_bind(row.at)
+            .push_bind(&row.entry_id)
+            .push_bind(&row.event)
+            .push_bind(&row.actor)
+            .push_bind(row.actor_org_id.as_deref())
+            .push_bind(row.actor_id.as_deref())
+            .push_bind(&row.action)
+            .push_bind(row.resource.as_deref())
+            .push_bind(row.request_id.as_deref())
+            .push_bind(row.client_address.as_deref())
+            .push_bind(row.outcome.as_deref())
+            .push_bind(row.status)
+            .push_bind(row.reason.as_deref())
+            .push_bind(row.rows)
+            .push_bind(row.bytes)
+            .push_bind(row.detail.as_deref())
+            .push_bind(&row.previous_hash)
+            .push_bind(&row.hash);
+    })
+    .await
 }
 
 /// Notes first rows whose acts are not completed yet.
@@ -317,18 +310,14 @@ async fn insert_open(
     transaction: &mut Transaction<'static, Sqlite>,
     rows: &[AuditRow],
 ) -> Result<(), sqlx::Error> {
-    for some in rows.chunks(ROWS_AT_ONCE) {
-        let mut statement = QueryBuilder::new("INSERT INTO audit_open (entry_id, org_id, seq) ");
-        statement.push_values(some, |mut values, row| {
-            values
-                .push_bind(&row.entry_id)
-                .push_bind(&row.org_id)
-                .push_bind(row.seq);
-        });
-        let statement = statement.build().persistent(false);
-        statement.execute(&mut **transaction).await?;
-    }
-    Ok(())
+    let into = "INSERT INTO audit_open (entry_id, org_id, seq) ";
+    insert_rows(transaction, into, rows, |mut values, row| {
+        values
+            .push_bind(&row.entry_id)
+            .push_bind(&row.org_id)
+            .push_bind(row.seq);
+    })
+    .await
 }
 
 fn audit_row(row: &SqliteRow) -> Result<AuditRow> {

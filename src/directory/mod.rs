@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rules::{Error, Result};
+use sqlx::query_builder::Separated;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Connection as _, Row, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection as _, QueryBuilder, Row, Sqlite, SqlitePool, Transaction};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -55,10 +56,6 @@ const LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// Readers run side by side; each connection is a thread, and a look-up takes microseconds.
 const CONNECTIONS_MAX: u32 = 4;
-
-/// Rows of one statement that inserts many: each round to a connection's thread costs as much as some rows. `SQLite`
-/// allows 32,766 values.
-const ROWS_AT_ONCE: usize = 500;
 
 /// The most characters of a name an operator gives to something.
 const NAME_CHARS_MAX: usize = 256;
@@ -217,6 +214,26 @@ fn failed(error: sqlx::Error) -> Error {
         _ => Error::internal("the directory database failed; the server's log says why"),
     };
     failed.because(error)
+}
+
+/// Inserts rows, many with one statement: each round to a connection's thread costs as much as some rows. `into` is the
+/// statement up to the values, which `bind` gives of a row in the order of the columns.
+async fn insert_rows<T>(
+    transaction: &mut Transaction<'static, Sqlite>,
+    into: &str,
+    rows: &[T],
+    bind: impl Fn(Separated<'_, Sqlite, &'static str>, &T),
+) -> Result<(), sqlx::Error> {
+    /// `SQLite` allows 32,766 values, and no table here has 30 columns.
+    const AT_ONCE: usize = 500;
+    for some in rows.chunks(AT_ONCE) {
+        let mut statement = QueryBuilder::new(into);
+        statement.push_values(some, &bind);
+        // Not kept prepared: there would be one for each number of rows.
+        let statement = statement.build().persistent(false);
+        statement.execute(&mut **transaction).await?;
+    }
+    Ok(())
 }
 
 fn is_unique_violation(error: &sqlx::Error) -> bool {

@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use rules::{Error, OrgId, Result, UserId};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Sqlite, Transaction};
+use sqlx::{Sqlite, Transaction};
 
-use super::{Directory, ROWS_AT_ONCE, column, damaged, failed, instant, is_unique_violation};
+use super::{Directory, column, damaged, failed, insert_rows, instant, is_unique_violation};
 
 /// One query, from its submission to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -277,38 +277,32 @@ async fn insert(
     transaction: &mut Transaction<'static, Sqlite>,
     queries: &[SqlQuery],
 ) -> Result<(), sqlx::Error> {
-    for some in queries.chunks(ROWS_AT_ONCE) {
-        let mut statement =
-            QueryBuilder::new(concat!("INSERT INTO sql_queries (", columns!(), ") "));
-        statement.push_values(some, |mut row, query| {
-            let millis = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
-            row.push_bind(&query.query_id)
-                .push_bind(query.org_id.as_str())
-                .push_bind(query.user_org_id.as_str())
-                .push_bind(query.user_id.as_str())
-                .push_bind(&query.sql_query)
-                .push_bind(query.result_format.as_deref())
-                .push_bind(query.status.name())
-                .push_bind(query.error.as_deref())
-                .push_bind(query.idempotency_key.as_deref())
-                .push_bind(query.created_at.timestamp_millis())
-                .push_bind(millis(query.started_at))
-                .push_bind(millis(query.finished_at))
-                .push_bind(millis(query.expires_at))
-                .push_bind(number(query.rows))
-                .push_bind(number(query.bytes))
-                .push_bind(number(query.bytes_scanned))
-                .push_bind(number(query.queue_ms))
-                .push_bind(number(query.planning_ms))
-                .push_bind(number(query.execution_ms))
-                .push_bind(number(query.peak_memory_bytes))
-                .push_bind(query.warning.as_deref());
-        });
-        // Not kept prepared: there would be one for each number of rows.
-        let statement = statement.build().persistent(false);
-        statement.execute(&mut **transaction).await?;
-    }
-    Ok(())
+    let into = concat!("INSERT INTO sql_queries (", columns!(), ") ");
+    insert_rows(transaction, into, queries, |mut row, query| {
+        let millis = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
+        row.push_bind(&query.query_id)
+            .push_bind(query.org_id.as_str())
+            .push_bind(query.user_org_id.as_str())
+            .push_bind(query.user_id.as_str())
+            .push_bind(&query.sql_query)
+            .push_bind(query.result_format.as_deref())
+            .push_bind(query.status.name())
+            .push_bind(query.error.as_deref())
+            .push_bind(query.idempotency_key.as_deref())
+            .push_bind(query.created_at.timestamp_millis())
+            .push_bind(millis(query.started_at))
+            .push_bind(millis(query.finished_at))
+            .push_bind(millis(query.expires_at))
+            .push_bind(number(query.rows))
+            .push_bind(number(query.bytes))
+            .push_bind(number(query.bytes_scanned))
+            .push_bind(number(query.queue_ms))
+            .push_bind(number(query.planning_ms))
+            .push_bind(number(query.execution_ms))
+            .push_bind(number(query.peak_memory_bytes))
+            .push_bind(query.warning.as_deref());
+    })
+    .await
 }
 
 /// `SQLite` has whole numbers of 63 bits and a sign.
