@@ -77,7 +77,7 @@ impl TableProvider for LakeTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if projection.is_none_or(|columns| !columns.is_empty()) {
-            let bounds = self.bounds(projection).filter(|_| self.tells_bounds);
+            let bounds = self.tells_bounds.then(|| self.bounds(projection)).flatten();
             let filters: Vec<Expr> = filters.iter().cloned().chain(bounds).collect();
             return self.inner.scan(state, projection, &filters, limit).await;
         }

@@ -1,5 +1,6 @@
 //! The organization's tables by name, opened when a query names them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::catalog::{SchemaProvider, TableProvider};
@@ -14,7 +15,7 @@ use super::super::protocol::{Request, ServerTable};
 use super::super::server::Server;
 use super::collection::CollectionTable;
 use super::{declared, lake_table, open};
-use crate::config::{DeclaredTable, TableFormat};
+use crate::config::TableFormat;
 use crate::lake::{Lake, prompt_log_table};
 
 /// The server's tables, the lake's, those declared in the configuration, and collections; of one name the first. The
@@ -26,26 +27,8 @@ pub(in super::super) struct Tables {
     server: Arc<Server>,
     settings: Arc<SessionState>,
     runtime: Arc<RuntimeEnv>,
-    /// All of them, once somebody asked: most queries name theirs, and need no list.
-    listed: OnceCell<Vec<Table>>,
-}
-
-#[derive(Debug)]
-enum Table {
-    Server(ServerTable),
-    Lake(TableName),
-    Declared(DeclaredTable),
-    Collection(TableName),
-}
-
-impl Table {
-    fn name(&self) -> &str {
-        match self {
-            Self::Server(table) => table.name(),
-            Self::Lake(name) | Self::Collection(name) => name.as_str(),
-            Self::Declared(table) => table.name.as_str(),
-        }
-    }
+    /// Name and format of all, once somebody asked: most queries name theirs, and need no list.
+    listed: OnceCell<BTreeMap<String, &'static str>>,
 }
 
 impl Tables {
@@ -75,37 +58,33 @@ impl Tables {
         self.listed.get_or_try_init(|| self.all()).await.map(drop)
     }
 
-    async fn all(&self) -> Result<Vec<Table>> {
+    async fn all(&self) -> Result<BTreeMap<String, &'static str>> {
         let request = &self.request;
-        let mut names = self.lake.tables(&request.org_id).await?;
-        names.retain(|name| !request.preferred.contains(name));
+        let of_lake = self.lake.tables(&request.org_id).await?;
+        let of_lake = of_lake
+            .iter()
+            .filter(|name| !request.preferred.contains(name));
+        let of_lake = of_lake.map(|name| (name, TableFormat::Delta.name()));
         let declared = request.declared.iter();
-        let declared =
-            declared.filter(|table| !names.contains(&table.name) && table.folder.is_dir());
-        let mut tables: Vec<Table> = declared.cloned().map(Table::Declared).collect();
-        tables.extend(names.into_iter().map(Table::Lake));
+        let declared = declared.filter(|table| table.folder.is_dir());
+        let declared = declared.map(|table| (&table.name, table.format.name()));
         let collections = request.collections.iter().flatten();
-        let collections =
-            collections.filter(|name| tables.iter().all(|table| table.name() != name.as_str()));
-        let collections: Vec<Table> = collections.cloned().map(Table::Collection).collect();
-        tables.extend(collections);
-        tables.retain(|table| ServerTable::named(table.name()).is_none());
-        tables.extend(request.server_tables.iter().copied().map(Table::Server));
-        tables.sort_by(|one, other| one.name().cmp(other.name()));
+        let collections = collections.map(|name| (name, "MONGODB"));
+        let mut tables = BTreeMap::new();
+        for (name, format) in of_lake.chain(declared).chain(collections) {
+            if ServerTable::named(name.as_str()).is_none() {
+                tables.entry(name.to_string()).or_insert(format);
+            }
+        }
+        let of_server = request.server_tables.iter();
+        tables.extend(of_server.map(|table| (table.name().to_owned(), "SYSTEM")));
         Ok(tables)
     }
 
     /// Name and format of every table that was listed.
     pub(super) fn formats(&self) -> impl Iterator<Item = (&str, &'static str)> {
-        self.listed.get().into_iter().flatten().map(|table| {
-            let format = match table {
-                Table::Server(_) => "SYSTEM",
-                Table::Lake(_) => TableFormat::Delta.name(),
-                Table::Declared(table) => table.format.name(),
-                Table::Collection(_) => "MONGODB",
-            };
-            (table.name(), format)
-        })
+        let listed = self.listed.get().into_iter().flatten();
+        listed.map(|(name, format)| (name.as_str(), *format))
     }
 
     /// The table of that name, opened: what the list would have, found without it.
@@ -162,6 +141,8 @@ impl SchemaProvider for Tables {
 
     /// Only writing statements ask, of which there are none.
     fn table_exist(&self, name: &str) -> bool {
-        self.formats().any(|(listed, _)| listed == name)
+        self.listed
+            .get()
+            .is_some_and(|listed| listed.contains_key(name))
     }
 }
