@@ -66,6 +66,11 @@ impl Path {
         &self.0
     }
 
+    /// Whether this is the field that MongoDB has an index of in every collection.
+    pub(crate) fn is_id(&self) -> bool {
+        self.0 == ["_id"]
+    }
+
     /// Whether MongoDB's dotted form means this path: a field's name may itself hold a dot or begin with a dollar.
     pub(crate) fn is_dotted(&self) -> bool {
         let plain = |field: &String| {

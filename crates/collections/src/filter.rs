@@ -45,6 +45,10 @@ pub enum Filter {
         #[serde(deserialize_with = "dotted")]
         path: Path,
     },
+    /// The document's `_id` is equal to the constant, in the one form that every server looks up in its index of them.
+    /// Where the collection is a view, lists that hold the constant are found as well, and equal numbers of any type
+    /// everywhere.
+    Id(Constant),
 }
 
 /// What a value that fits must be.
@@ -141,6 +145,7 @@ impl Filter {
                 doc! {"$nor": [value_document(path, *kind, &Test::Any)]}
             }
             Self::Exists { path } => doc! {path.to_string(): {"$exists": true}},
+            Self::Id(constant) => doc! {"_id": constant.bson()},
         }
     }
 

@@ -73,6 +73,7 @@ pub fn compare(column: &Column, comparison: Comparison, constant: Constant) -> O
     match (fitting(column.kind, constant)?, comparison) {
         // Equal to no value.
         (None, Eq) => Some(Asked::nothing()),
+        (Some(constant), Eq) if column.path.is_id() => Asked::more(Filter::Id(constant)),
         (None, NotEq) => is_not_null(column),
         // An ObjectId's digits are in the order of its bytes; other texts are somewhere between them.
         (None, Lt | LtEq | Gt | GtEq) => None,

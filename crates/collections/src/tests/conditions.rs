@@ -197,7 +197,7 @@ fn near(kind: Kind) -> BoxedStrategy<Bson> {
 
 /// Most have such a value at a path of [`any_column`], or in an array on the way.
 fn documents(kind: Kind) -> impl Strategy<Value = Vec<Document>> {
-    let nested = (near(kind), 0..16).prop_map(|(value, place)| match place {
+    let nested = (near(kind), 0..18).prop_map(|(value, place)| match place {
         0..6 => doc! {"a": value},
         6..9 => doc! {"a": {"b": value}},
         9 => doc! {"a": {"b": {"c": value}}},
@@ -206,13 +206,15 @@ fn documents(kind: Kind) -> impl Strategy<Value = Vec<Document>> {
         12 => doc! {"a": [{"b": value}]},
         13 => doc! {"a": {"b": [value]}},
         14 => doc! {"a": {"b": [{"c": value}]}},
+        15 => doc! {"_id": value},
+        16 => doc! {"_id": [value]},
         _ => doc! {"b": value},
     });
     vec(prop_oneof![15 => nested, 1 => document()], 1..24)
 }
 
 fn any_column() -> impl Strategy<Value = Column> {
-    let path = select(&["a", "a", "a", "a", "a.b", "a.b", "a.0", "a.b.c"][..]);
+    let path = select(&["a", "a", "a", "a", "a.b", "a.b", "a.0", "a.b.c", "_id"][..]);
     (path, select(KINDS)).prop_map(|(path, kind)| column(path, kind))
 }
 

@@ -21,10 +21,12 @@ pub(super) fn matches(query: &Document, document: &Document) -> bool {
             let path: Vec<&str> = key.split('.').collect();
             let mut values = Vec::new();
             find(document, &path, &mut values);
-            let condition = condition.as_document().expect("operators");
-            condition
-                .iter()
-                .all(|(operator, operand)| holds(&values, operator, operand))
+            match condition {
+                Bson::Document(operators) => operators
+                    .iter()
+                    .all(|(operator, operand)| holds(&values, operator, operand)),
+                constant => holds(&values, "$eq", constant),
+            }
         }
     })
 }

@@ -190,6 +190,7 @@ proptest! {
             Filter::Or(vec![Filter::Exists { path: Path::field("a") }, Filter::Exists { path: Path::field("b") }]),
             Filter::And(vec![Filter::Exists { path: Path::field("a") }]),
             Filter::NoValue { path: Path::field("org"), kind: Kind::String },
+            Filter::Id(Constant::String("ours".to_owned())),
         ]),
     ) {
         document.insert("org", owner);

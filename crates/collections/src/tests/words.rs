@@ -41,6 +41,34 @@ fn conditions_on_constants_of_the_columns_type_are_asked_exactly() {
     assert!(is_exact(starts_with(&column("a", Kind::String), "x", true)));
 }
 
+/// Servers look for the plain form when they decide whether to use their index.
+#[test]
+fn an_id_is_asked_as_it_is() {
+    let id = ObjectId::from_bytes([7; 12]);
+    let asked = |path: &str, kind, constant| {
+        let asked = compare(&column(path, kind), Comparison::Eq, constant).unwrap();
+        (asked.filter.document(), asked.is_exact)
+    };
+    let hex = Constant::String(id.to_hex());
+    assert_eq!(asked("_id", Kind::ObjectId, hex), (doc! {"_id": id}, false));
+    let text = Constant::String("x".into());
+    assert_eq!(
+        asked("_id", Kind::String, text.clone()),
+        (doc! {"_id": "x"}, false)
+    );
+    assert_eq!(
+        asked("_id", Kind::BigInt, Constant::BigInt(5)),
+        (doc! {"_id": 5_i64}, false)
+    );
+    let (within, is_exact) = asked("_id.a", Kind::String, text);
+    assert!(is_exact && within.contains_key("_id.a"), "{within}");
+    let none = Constant::String("no digits".into());
+    assert_eq!(
+        asked("_id", Kind::ObjectId, none),
+        (doc! {"_id": {"$in": []}}, true)
+    );
+}
+
 #[test]
 fn what_mongodb_compares_otherwise_is_not_asked() {
     let not_asked = |kind, constant: Constant| {

@@ -115,9 +115,11 @@ fn finds_null(filter: &Filter) -> bool {
     match filter {
         Filter::NoValue { .. } => true,
         Filter::And(filters) | Filter::Or(filters) => filters.iter().any(finds_null),
-        Filter::Everything | Filter::Nothing | Filter::Value { .. } | Filter::Exists { .. } => {
-            false
-        }
+        Filter::Everything
+        | Filter::Nothing
+        | Filter::Value { .. }
+        | Filter::Exists { .. }
+        | Filter::Id(_) => false,
     }
 }
 
