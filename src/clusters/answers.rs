@@ -1,4 +1,4 @@
-//! One question's answer: a cursor, read a batch ahead of whoever takes the batches.
+//! One question's answer: its cursors, each read a batch ahead of whoever takes the batches.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 const KILLING: Duration = Duration::from_secs(2);
 
 /// Where a question goes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) database: String,
     pub(super) collection: String,
@@ -35,11 +35,12 @@ pub(super) struct Place {
     pub(super) has_collation: bool,
 }
 
-/// The batches of one cursor. Dropping it kills the cursor on the cluster.
+/// The batches of all cursors, as they come. Dropping it kills the cursors on the cluster.
 #[derive(Debug)]
 pub struct Answers {
     batches: Receiver<Result<Option<Vec<u8>>>>,
-    is_over: bool,
+    /// Cursors that are not at their end.
+    open: usize,
 }
 
 impl Answers {
@@ -48,40 +49,47 @@ impl Answers {
     /// # Errors
     /// `Unavailable`, `TimedOut`; `Invalid` where the cluster has not enough memory for the question.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        if self.is_over {
-            return Ok(None);
-        }
         // An answer without its end is none.
         let lost = || {
             Err(Error::internal(
                 "the reading of a MongoDB cursor ended early",
             ))
         };
-        let batch = self.batches.recv().await.unwrap_or_else(lost);
-        self.is_over = !matches!(batch, Ok(Some(_)));
-        batch
+        while self.open > 0 {
+            match self.batches.recv().await.unwrap_or_else(lost) {
+                Ok(Some(batch)) => return Ok(Some(batch)),
+                Ok(None) => self.open -= 1,
+                Err(error) => {
+                    self.open = 0;
+                    self.batches.close();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(None)
     }
 }
 
+/// The answers to all the commands as one.
 pub(super) fn ask(
     cluster: &Arc<Cluster>,
-    place: Place,
-    command: Command,
+    place: &Place,
+    commands: Vec<Command>,
     asking: &Asking,
 ) -> Answers {
     let (sender, batches) = channel(1);
-    let reading = Reading {
-        cluster: Arc::clone(cluster),
-        place,
-        command,
-        asking: asking.clone(),
-        sender,
-    };
-    tokio::spawn(reading.run());
-    Answers {
-        batches,
-        is_over: false,
+    let open = commands.len();
+    for command in commands {
+        let reading = Reading {
+            cluster: Arc::clone(cluster),
+            place: place.clone(),
+            command,
+            asking: asking.clone(),
+            sender: sender.clone(),
+        };
+        tokio::spawn(reading.run());
     }
+    Answers { batches, open }
 }
 
 /// Reads a cursor to its end, or for as long as there is somebody who takes the batches.
