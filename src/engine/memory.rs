@@ -29,27 +29,33 @@ impl Memory {
         }
     }
 
-    /// The most memory the process had since the last reset.
-    pub(super) fn peak_bytes(&self) -> u64 {
-        self.bytes("VmHWM:")
-    }
-
-    /// The address space the process uses.
-    pub(super) fn mapped_bytes(&self) -> u64 {
-        self.bytes("VmSize:")
-    }
-
-    fn bytes(&self, name: &str) -> u64 {
+    /// As it is now.
+    pub(super) fn usage(&self) -> Usage {
         let mut text = [0; 4096];
         let read = self
             .status
             .as_ref()
             .and_then(|status| rustix::io::pread(status, &mut text, 0).ok());
         let text = String::from_utf8_lossy(&text[..read.unwrap_or(0)]);
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-        kib.unwrap_or(0) * 1024
+        let bytes = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            let kib =
+                line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+            kib.unwrap_or(0) * 1024
+        };
+        Usage {
+            peak_bytes: bytes("VmHWM:"),
+            mapped_bytes: bytes("VmSize:"),
+        }
     }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Usage {
+    /// The most memory the process had since the last reset.
+    pub(super) peak_bytes: u64,
+    /// The address space the process uses.
+    pub(super) mapped_bytes: u64,
 }
 
 #[cfg(test)]
@@ -62,12 +68,13 @@ mod tests {
         let memory = Memory::open();
         // Other tests of this process may have had more before.
         memory.reset_peak();
-        let before = memory.peak_bytes();
-        assert!(before > 0 && memory.mapped_bytes() >= before);
+        let usage = memory.usage();
+        let before = usage.peak_bytes;
+        assert!(before > 0 && usage.mapped_bytes >= before);
         let large = vec![1_u8; 64 << 20];
-        assert!(memory.peak_bytes() >= before + (60 << 20), "{before}");
+        assert!(memory.usage().peak_bytes >= before + (60 << 20), "{before}");
         drop(std::hint::black_box(large));
         memory.reset_peak();
-        assert!(memory.peak_bytes() < before + (60 << 20));
+        assert!(memory.usage().peak_bytes < before + (60 << 20));
     }
 }

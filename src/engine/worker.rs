@@ -4,10 +4,12 @@
 //! It dies with its parent: the end of standard input, which also the death of the parent brings, ends it at once, even
 //! in the middle of a query.
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use rules::{Error, Kind, OrgId, Result};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use url::Url;
@@ -54,9 +56,7 @@ pub struct Settings {
 /// `Internal` when the limits or the runtime cannot be set up.
 pub fn run(settings: &Settings) -> Result<()> {
     limit(settings)?;
-    let failed =
-        |error: std::io::Error| Error::internal("the query worker cannot start").because(error);
-    let base = Arc::new(plan::Base::new(settings)?);
+    let base = plan::Base::new(settings)?;
     let memory = Memory::open();
     // Behind it: it opens files that are root's from then on.
     core_dumps::turn_off()?;
@@ -75,6 +75,25 @@ pub fn run(settings: &Settings) -> Result<()> {
         }
     };
     let confinement = Confinement::of(&first, settings)?;
+    // Queries are planned on this thread, and this is what they may need of its stack.
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+        let serving = thread.spawn_scoped(scope, || {
+            serve(settings, &base, &memory, &confinement, first)
+        });
+        let ended = serving.map_err(failed)?.join();
+        ended.unwrap_or_else(|_| Err(Error::internal("the query worker panicked")))
+    })
+}
+
+/// Answers the first request and those that follow it.
+fn serve(
+    settings: &Settings,
+    base: &plan::Base,
+    memory: &Memory,
+    confinement: &Confinement,
+    first: Request,
+) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_stack_size(STACK_BYTES)
         .max_blocking_threads(BLOCKING_THREADS)
@@ -87,9 +106,10 @@ pub fn run(settings: &Settings) -> Result<()> {
         confinement.check(&request)?;
         memory.reset_peak();
         let began = std::time::Instant::now();
-        let (outcome, mut cost, body) = answer(&runtime, &base, &server, request);
+        let (outcome, mut cost, body) = answer(&runtime, base, &server, &request);
         busy += began.elapsed();
-        cost.peak_memory_bytes = memory.peak_bytes();
+        let usage = memory.usage();
+        cost.peak_memory_bytes = usage.peak_bytes;
         let answer = Answer {
             outcome,
             cost,
@@ -98,7 +118,7 @@ pub fn run(settings: &Settings) -> Result<()> {
             spent: confinement.is_partial
                 || outcome == Outcome::Unavailable
                 || busy > BUSY
-                || memory.mapped_bytes() > settings.memory_bytes / 2,
+                || usage.mapped_bytes > settings.memory_bytes / 2,
             bytes: body.len(),
         };
         let spent = answer.spent;
@@ -159,20 +179,20 @@ fn folder(url: &Url) -> Result<PathBuf> {
 
 fn answer(
     runtime: &tokio::runtime::Runtime,
-    base: &Arc<plan::Base>,
+    base: &plan::Base,
     server: &Arc<Server>,
-    request: Request,
+    request: &Request,
 ) -> (Outcome, Cost, Vec<u8>) {
-    let (base, server) = (Arc::clone(base), Arc::clone(server));
-    // On a runtime thread, for its stack.
-    let task = runtime.spawn(async move { execute::run(&base, &server, &request).await });
-    let Done { cost, result } = match runtime.block_on(task) {
-        Ok(done) => done,
-        Err(panic) => Done {
+    let run = AssertUnwindSafe(execute::run(base, server, request)).catch_unwind();
+    let Done { cost, result } = runtime.block_on(run).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+        let error = Error::internal("the query made the engine panic");
+        Done {
             cost: Cost::default(),
-            result: Err(Error::internal("the query made the engine panic").because(panic)),
-        },
-    };
+            result: Err(error.because(words.unwrap_or_default())),
+        }
+    });
     let failure = match result {
         Ok(page) => return (Outcome::Done, cost, page),
         Err(error) => error,
@@ -198,6 +218,10 @@ fn for_log(error: &Error) -> Vec<u8> {
     text.into_bytes()
 }
 
+fn failed(error: std::io::Error) -> Error {
+    Error::internal("the query worker cannot start").because(error)
+}
+
 fn limit(settings: &Settings) -> Result<()> {
     let at_most = |most| Rlimit {
         current: Some(most),
@@ -208,7 +232,7 @@ fn limit(settings: &Settings) -> Result<()> {
     };
     // Stacks are reserved and hardly used: they are not what the query needs.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let stacks = ((cores + BLOCKING_THREADS) * STACK_BYTES) as u64;
+    let stacks = ((cores + BLOCKING_THREADS + 1) * STACK_BYTES) as u64;
     setrlimit(Resource::As, at_most(settings.memory_bytes + stacks)).map_err(failed)?;
     // Behind the server's own limit, which a server that hangs would forget.
     let seconds = (BUSY.as_secs() + settings.query_seconds).saturating_mul(cores as u64 + 1);

@@ -125,7 +125,8 @@ async fn the_kernel_limits_every_worker() {
         assert_eq!(hard("Max cpu time"), (600 + 7) * (cores + 1));
         assert_eq!(
             hard("Max address space"),
-            (1 << 30) + (cores + 8) * (64 << 20)
+            // The memory, and the stacks of all threads: those that compute, those that read, the one that plans.
+            (1 << 30) + (cores + 8 + 1) * (64 << 20)
         );
         assert_eq!(hard("Max core file size"), 0);
     }

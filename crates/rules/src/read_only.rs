@@ -19,6 +19,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use std::ops::ControlFlow;
+use std::panic::catch_unwind;
 
 pub use place::excerpt;
 
@@ -53,7 +54,7 @@ const FIRST_WORDS: [Keyword; 9] = [
     Keyword::SHOW,
 ];
 
-/// The stack of the thread that parses, in bytes. The parser takes up to 100 KiB a level in a debug build, and several
+/// The stack that parsing has, in bytes: the caller's where that much is left of it. The parser takes up to 100 KiB a level in a debug build, and several
 /// of its recursions neither grow the stack nor count their depth; [`nesting`] bounds the levels, this pays for them.
 /// The pages are only touched when they are needed.
 const STACK_BYTES: usize = 16 << 20;
@@ -82,8 +83,7 @@ pub enum Names<'a> {
 ///
 /// # Errors
 /// [`crate::Kind::Invalid`] with the reason: no statement or several, a statement or clause that is not read-only,
-/// nesting beyond the limits, or a syntax error with its line and column. [`crate::Kind::Unavailable`] when the system
-/// has no thread to parse on.
+/// nesting beyond the limits, or a syntax error with its line and column.
 pub fn inspect(sql: &str) -> Result<Statement> {
     parse(sql, Names::Written).map(|parsed| parsed.kind)
 }
@@ -93,20 +93,9 @@ pub fn inspect(sql: &str) -> Result<Statement> {
 /// # Errors
 /// As [`inspect`].
 pub fn parse(sql: &str, names: Names) -> Result<Parsed> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .name("read-only".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, || parse_here(sql, names));
-        match thread {
-            Ok(thread) => thread
-                .join()
-                .unwrap_or_else(|_| Err(Error::invalid("the query cannot be parsed"))),
-            Err(source) => Err(
-                Error::unavailable("the query cannot be checked now; try again").because(source),
-            ),
-        }
-    })
+    let parsed =
+        catch_unwind(|| stacker::maybe_grow(STACK_BYTES, STACK_BYTES, || parse_here(sql, names)));
+    parsed.unwrap_or_else(|_| Err(Error::invalid("the query cannot be parsed")))
 }
 
 fn parse_here(sql: &str, names: Names) -> Result<Parsed> {
