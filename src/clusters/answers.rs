@@ -1,4 +1,4 @@
-//! One question's answer: its cursors, each read a batch ahead of whoever takes the batches.
+//! One question's answer: a cursor, read a batch ahead of whoever takes the batches.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 const KILLING: Duration = Duration::from_secs(2);
 
 /// Where a question goes.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Place {
     pub(super) database: String,
     pub(super) collection: String,
@@ -35,12 +35,11 @@ pub(super) struct Place {
     pub(super) has_collation: bool,
 }
 
-/// The batches of all cursors, as they come. Dropping it kills the cursors on the cluster.
+/// The batches of one cursor. Dropping it kills the cursor on the cluster.
 #[derive(Debug)]
 pub struct Answers {
     batches: Receiver<Result<Option<Vec<u8>>>>,
-    /// Cursors that are not at their end.
-    open: usize,
+    is_over: bool,
 }
 
 impl Answers {
@@ -49,47 +48,40 @@ impl Answers {
     /// # Errors
     /// `Unavailable`, `TimedOut`; `Invalid` where the cluster has not enough memory for the question.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        if self.is_over {
+            return Ok(None);
+        }
         // An answer without its end is none.
         let lost = || {
             Err(Error::internal(
                 "the reading of a MongoDB cursor ended early",
             ))
         };
-        while self.open > 0 {
-            match self.batches.recv().await.unwrap_or_else(lost) {
-                Ok(Some(batch)) => return Ok(Some(batch)),
-                Ok(None) => self.open -= 1,
-                Err(error) => {
-                    self.open = 0;
-                    self.batches.close();
-                    return Err(error);
-                }
-            }
-        }
-        Ok(None)
+        let batch = self.batches.recv().await.unwrap_or_else(lost);
+        self.is_over = !matches!(batch, Ok(Some(_)));
+        batch
     }
 }
 
-/// The answers to all the commands as one.
 pub(super) fn ask(
     cluster: &Arc<Cluster>,
-    place: &Place,
-    commands: Vec<Command>,
+    place: Place,
+    command: Command,
     asking: &Asking,
 ) -> Answers {
     let (sender, batches) = channel(1);
-    let open = commands.len();
-    for command in commands {
-        let reading = Reading {
-            cluster: Arc::clone(cluster),
-            place: place.clone(),
-            command,
-            asking: asking.clone(),
-            sender: sender.clone(),
-        };
-        tokio::spawn(reading.run());
+    let reading = Reading {
+        cluster: Arc::clone(cluster),
+        place,
+        command,
+        asking: asking.clone(),
+        sender,
+    };
+    tokio::spawn(reading.run());
+    Answers {
+        batches,
+        is_over: false,
     }
-    Answers { batches, open }
 }
 
 /// Reads a cursor to its end, or for as long as there is somebody who takes the batches.

@@ -19,7 +19,6 @@ use tokio::time::timeout;
 use super::errors;
 use super::facts::{self, Facts, KnownFacts};
 use super::listing::Listing;
-use super::ranges::KnownBounds;
 use crate::config::ClusterSettings;
 use crate::metrics::{ClusterReads, Metrics};
 
@@ -42,7 +41,6 @@ pub(super) struct Cluster {
     servers: Arc<Mutex<Vec<ServerAddress>>>,
     listings: Mutex<HashMap<String, Arc<Listing>>>,
     known: Mutex<KnownFacts>,
-    pub(super) bounds: KnownBounds,
     pub(super) reads: ClusterReads,
 }
 
@@ -66,7 +64,6 @@ impl Cluster {
             servers: Arc::default(),
             listings: Mutex::default(),
             known: Mutex::default(),
-            bounds: KnownBounds::default(),
             reads: metrics.cluster(name),
             name: name.clone(),
             settings: settings.clone(),

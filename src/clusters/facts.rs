@@ -1,11 +1,10 @@
-//! What makes some questions to a collection cheap: its indexes and its size. Only ever a hint.
+//! What makes some questions to a collection cheap: its indexes. Only ever a hint.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use collections::Path;
 use futures::TryStreamExt;
-use futures::future::join;
 use mongodb::bson::{Bson, Document, doc};
 use rules::Result;
 use tokio::time::{Instant, timeout};
@@ -25,15 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Facts {
     /// Paths that begin an index.
     pub(super) indexed: Vec<Path>,
-    /// About how many there are; 0 where that is not known.
-    pub(super) documents: u64,
-}
-
-impl Facts {
-    /// Whether the server finds `_id`s, in the order of their bytes, without looking at all documents.
-    pub(super) fn has_index_of_ids(&self) -> bool {
-        self.indexed.contains(&Path::field("_id"))
-    }
 }
 
 /// By database and collection, each until some moment.
@@ -76,20 +66,14 @@ pub(super) async fn find(cluster: &Cluster, database: &str, listed: &Listed) -> 
         None => list,
     };
     let asked = async { list.await?.try_collect::<Vec<Document>>().await };
-    let collection = database.collection::<Document>(&listed.name);
-    let counted = collection.estimated_document_count().max_time(PATIENCE);
-    let both = join(asked, counted.into_future());
-    let Ok((indexes, documents)) = timeout(PATIENCE, both).await else {
-        return Err(errors::unavailable(&cluster.name, "no indexes in time"));
+    let indexes = match timeout(PATIENCE, asked).await {
+        Ok(answer) => answer.map_err(|error| errors::failed(&cluster.name, &error))?,
+        Err(_) => return Err(errors::unavailable(&cluster.name, "no indexes in time")),
     };
-    let indexes = indexes.map_err(|error| errors::failed(&cluster.name, &error))?;
     let mut indexed: Vec<Path> = indexes.iter().filter_map(first_field).collect();
     indexed.sort();
     indexed.dedup();
-    Ok(Facts {
-        indexed,
-        documents: documents.unwrap_or_default(),
-    })
+    Ok(Facts { indexed })
 }
 
 /// The path that an index is sorted by first; none where the index has not every document, or has them in another order

@@ -11,7 +11,6 @@ mod cluster;
 mod errors;
 mod facts;
 mod listing;
-mod ranges;
 mod rights;
 mod sample;
 
@@ -279,16 +278,16 @@ impl Collections {
         let listing = self.listing();
         let listed = tokio::time::timeout_at(asking.deadline, listing.known(collection));
         let listed = listed.await.map_err(|_| errors::timed_out())??;
-        let command = question.command(self.tenant().as_ref());
-        let facts = self.facts(collection).await;
-        let place = (self.database.clone(), collection.to_owned());
-        let commands = ranges::split(&self.cluster, &place, &facts, command);
-        let place = answers::Place {
-            database: self.database.clone(),
-            collection: collection.to_owned(),
-            has_collation: listed.is_some_and(|listed| listed.has_collation),
-        };
-        Ok(answers::ask(&self.cluster, &place, commands, asking))
+        Ok(answers::ask(
+            &self.cluster,
+            answers::Place {
+                database: self.database.clone(),
+                collection: collection.to_owned(),
+                has_collation: listed.is_some_and(|listed| listed.has_collation),
+            },
+            question.command(self.tenant().as_ref()),
+            asking,
+        ))
     }
 
     fn listing(&self) -> Arc<Listing> {

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -467,67 +466,5 @@ async fn wait(live: &Live, name: &str) -> Document {
         }
         assert!(started.elapsed() < Duration::from_secs(20), "no {name}");
         tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// The server of the tests has no `$sample`: its answer stands in for one.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_long_scan_has_several_cursors_and_each_document_comes_once() {
-    const COUNT: i32 = 20_000;
-    let Some(live) = live(COUNT, Set::default()).await else {
-        return;
-    };
-    // At both ends, and of other types than the bounds.
-    let others = [
-        doc! {"_id": -5, "n": COUNT},
-        doc! {"_id": 1e12, "n": COUNT + 1},
-        doc! {"_id": "text", "n": COUNT + 2},
-        doc! {"_id": {"a": 1}, "n": COUNT + 3},
-        doc! {"_id": ObjectId::new(), "n": COUNT + 4},
-    ];
-    let numbers = live.mongodb.database(ORG).await;
-    let numbers = numbers.collection("numbers");
-    numbers.insert_many(others).await.unwrap();
-    let all = i64::from(COUNT) + 5;
-    let whole = "SELECT count(*), count(DISTINCT n + 0), sum(n + 0) FROM numbers";
-    let rows = json!([[all, all, all * (all - 1) / 2]]);
-    let sampled: Vec<Document> = (0..100)
-        .map(|part| doc! {"_id": part * COUNT / 100})
-        .collect();
-    let cursor = doc! {"firstBatch": sampled, "id": 0_i64, "ns": "any.numbers"};
-    let sample = Fate::Answered(doc! {"cursor": cursor, "ok": 1.0});
-    live.proxy.set("aggregate", sample);
-    assert_eq!(live.rows(ORG, whole).await, rows);
-    assert_eq!(live.proxy.named("find").len(), 1, "nobody waits for bounds");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while live.proxy.named("find").len() == 1 {
-        assert!(Instant::now() < deadline);
-        live.proxy.forget_commands();
-        assert_eq!(live.rows(ORG, whole).await, rows);
-    }
-    let finds = live.proxy.named("find");
-    let filters = finds
-        .iter()
-        .map(|find| find.get_document("filter").unwrap().clone());
-    let mut filters: Vec<String> = filters.map(|filter| filter.to_string()).collect();
-    filters.sort();
-    assert_eq!(
-        filters,
-        [
-            doc! {"$nor": [{"_id": {"$lt": 15_000}}]},
-            doc! {"_id": {"$gte": 10_000, "$lt": 15_000}},
-            doc! {"_id": {"$gte": 5_000, "$lt": 10_000}},
-            doc! {"_id": {"$lt": 5_000}},
-        ]
-        .map(|filter| filter.to_string())
-    );
-    // Whoever wants some of the documents gets them from one cursor.
-    for some in [
-        "SELECT n FROM numbers LIMIT 3",
-        "SELECT sum(n + 0) FROM numbers WHERE n < 9",
-    ] {
-        live.proxy.forget_commands();
-        live.rows(ORG, some).await;
-        assert_eq!(live.proxy.named("find").len(), 1, "{some}");
     }
 }
