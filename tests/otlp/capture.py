@@ -4,6 +4,9 @@
 
 Writes crates/prompt_intake/tests/otlp/EMITTER.{traces,logs}.{protobuf,json}. Ids and times are new each time, so run
 UPDATE=1 cargo test -p prompt_intake --test otlp afterwards and read the difference.
+
+openllmetry-prompts is what OpenLLMetry sent before it took over the GenAI conventions: name it, with an
+interpreter that has opentelemetry-instrumentation-openai==0.53.4, openai==1.109.1 and both exporters.
 """
 
 import os

@@ -136,6 +136,11 @@ def instrument(emitter, protocol):
         traces.add_span_processor(labels())
         return [traces]
     trace.set_tracer_provider(traces)
+    if emitter == "openllmetry-prompts":
+        from opentelemetry.instrumentation.openai import OpenAIInstrumentor
+
+        OpenAIInstrumentor().instrument(tracer_provider=traces)
+        return [traces]
     if emitter == "openinference":
         from openinference.instrumentation.openai import OpenAIInstrumentor
 
@@ -171,7 +176,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument(
         "emitter",
-        choices=["opentelemetry-events", "opentelemetry-latest", "opentelemetry-latest-details", "openinference", "traceloop"],
+        choices=[
+            "opentelemetry-events",
+            "opentelemetry-latest",
+            "opentelemetry-latest-details",
+            "openinference",
+            "openllmetry-prompts",
+            "traceloop",
+        ],
     )
     parser.add_argument("--protocol", choices=["http/protobuf", "http/json"], default="http/protobuf")
     arguments = parser.parse_args()

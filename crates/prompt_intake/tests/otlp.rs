@@ -135,4 +135,5 @@ fn openinference() {
 #[test]
 fn openllmetry() {
     check("traceloop.traces");
+    check("openllmetry-prompts.traces");
 }
