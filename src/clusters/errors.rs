@@ -32,7 +32,8 @@ pub(super) fn unavailable(cluster: &ClusterName, why: impl Into<String>) -> Erro
 /// A driver's error.
 pub(super) fn failed(cluster: &ClusterName, error: &mongodb::error::Error) -> Error {
     let ErrorKind::Command(refusal) = error.kind.as_ref() else {
-        return unavailable(cluster, error.to_string());
+        // Not the reply of the server, which the error would show as well: it may hold documents.
+        return unavailable(cluster, error.kind.to_string());
     };
     // Not the server's message: it may repeat the question, and with it what a query looks for.
     let why = format!("error {} {}", refusal.code, refusal.code_name);

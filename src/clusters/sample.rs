@@ -6,6 +6,7 @@ use collections::{Column, Command, Filter, Question, Tenant};
 use futures::StreamExt;
 use mongodb::Collection;
 use mongodb::bson::{Document, doc};
+use mongodb::error::ErrorKind;
 use mongodb::raw_batch_cursor::RawBatchCursor;
 use rules::Result;
 use tokio::time::timeout;
@@ -41,9 +42,7 @@ pub(super) async fn take(
     let taken = async {
         let _scan = cluster.scans.acquire().await;
         let cursor = match random(&collection, tenant).await {
-            Err(error) if errors::code(&error).is_some_and(|code| OTHERWISE.contains(&code)) => {
-                first(&collection, tenant).await
-            }
+            Err(error) if finds_otherwise(&error) => first(&collection, tenant).await,
             answer => answer,
         };
         batches(cursor?).await
@@ -60,6 +59,14 @@ pub(super) async fn take(
     };
     let columns = collections::infer(documents());
     Ok((!columns.is_empty()).then(|| (columns, documents().count())))
+}
+
+/// Whether the server fails at sampling alone: some only pretend to be MongoDB.
+fn finds_otherwise(error: &mongodb::error::Error) -> bool {
+    match error.kind.as_ref() {
+        ErrorKind::InvalidResponse { .. } => true,
+        _ => errors::code(error).is_some_and(|code| OTHERWISE.contains(&code)),
+    }
 }
 
 /// Documents from anywhere.

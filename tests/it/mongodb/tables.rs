@@ -4,6 +4,7 @@ use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::proxy::Fate;
 use super::server::Mongodb;
 use super::{CLUSTER, Live, ORG, RIVAL, Set, config_file};
 use crate::support::{Answer, Data, SUPER_ADMINISTRATOR, stderr};
@@ -245,6 +246,21 @@ async fn a_table_may_be_read_from_either_place() {
         ("SELECT name FROM others", json!([["of the lake"]])),
     ])
     .await;
+}
+
+/// As one that fails within `$sample` answers, and tells no code of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_sample_is_asked_for_documents() {
+    let Some(mongodb) = Mongodb::start() else {
+        return;
+    };
+    mongodb.load(ORG, "things", [doc! {"_id": 1, "v": 7}]).await;
+    let live = Live::start(mongodb, Set::default()).await;
+    let broken = doc! {"ok": 0, "$err": "Unknown error", "errmsg": "Unknown error"};
+    live.proxy.set("aggregate", Fate::Answered(broken));
+    live.check(&[("SELECT _id, v FROM things", json!([[1, 7]]))])
+        .await;
+    assert_eq!(live.proxy.named("aggregate").len(), 1, "it was asked first");
 }
 
 #[tokio::test(flavor = "multi_thread")]
