@@ -54,9 +54,9 @@ const FIRST_WORDS: [Keyword; 9] = [
     Keyword::SHOW,
 ];
 
-/// The stack that parsing has, in bytes: the caller's where that much is left of it. The parser takes up to 100 KiB a level in a debug build, and several
-/// of its recursions neither grow the stack nor count their depth; [`nesting`] bounds the levels, this pays for them.
-/// The pages are only touched when they are needed.
+/// The stack that parsing has, in bytes: the caller's where that much is left of it. The parser takes up to 100 KiB a level
+/// in a debug build, and several of its recursions neither grow the stack nor count their depth; [`nesting`] bounds the
+/// levels, this pays for them. The pages are only touched when they are needed.
 const STACK_BYTES: usize = 16 << 20;
 
 /// What an allowed text says.
