@@ -67,7 +67,7 @@ impl Path {
     }
 
     /// Whether this is the field that MongoDB has an index of in every collection.
-    pub(crate) fn is_id(&self) -> bool {
+    pub fn is_id(&self) -> bool {
         self.0 == ["_id"]
     }
 

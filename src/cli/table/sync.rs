@@ -245,9 +245,8 @@ impl Sync<'_> {
 
     /// The column that tells documents apart.
     fn key(&self) -> Result<usize> {
-        let id = Path::field("_id");
         let mut columns = self.table.columns.iter();
-        columns.position(|column| column.path == id).ok_or_else(|| {
+        columns.position(|column| column.path.is_id()).ok_or_else(|| {
             Error::invalid("no column of the table shows _id, which tells documents apart; declare one, or leave --since-field out")
         })
     }
