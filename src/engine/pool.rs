@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rules::{Error, OrgId, Result};
+use rustix::process::Pid;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{Instrument, Span, info_span};
 
 use super::attend::Attendant;
-use super::process::{Ended, Worker, yield_to_others};
+use super::process::{Ended, Paused, Worker, yield_to_others};
 use super::protocol::{Answer, Cost, Outcome, Request};
 use super::queue::{Queue, Slot};
 use super::spill::SpillDir;
@@ -19,6 +20,12 @@ use crate::traces::TARGET;
 
 /// A worker that is idle and takes longer to answer is no use.
 const ANSWERING: Duration = Duration::from_secs(5);
+
+/// How often a running query is looked at: whether it should yield, or may go on.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Of the time that a query may take, what it stands still at most while short queries of others run.
+const PAUSED_SHARE: u32 = 3;
 
 /// How many workers there are and what each may use.
 #[derive(Debug, Clone)]
@@ -211,24 +218,17 @@ impl Pool {
         deadline: Instant,
         slot: Option<&Slot>,
     ) -> Result<Ended> {
-        const LOOK: Duration = Duration::from_millis(20);
-        let group = worker.group();
-        let mut yields = false;
+        let mut manners = slot.map(|slot| Manners::new(slot, worker.group(), deadline));
         let ran = {
             let running = worker.run(request, attendant, deadline);
             let running = running.instrument(info_span!(target: TARGET, "run query"));
-            let mut run = std::pin::pin!(timeout_at(deadline, running));
-            loop {
-                if !yields && slot.is_some_and(Slot::should_yield) {
-                    yield_to_others(group);
-                    yields = true;
-                }
-                tokio::select! {
-                    ran = &mut run => break ran,
-                    () = tokio::time::sleep(LOOK), if slot.is_some() && !yields => {}
-                }
+            let run = timeout_at(deadline, running);
+            match &mut manners {
+                None => run.await,
+                Some(manners) => manners.mind(run).await,
             }
         };
+        let yields = manners.is_some_and(|manners| manners.yields);
         match ran {
             Ok(Ok(ended)) => {
                 self.warn_once(&ended.answer);
@@ -309,6 +309,71 @@ impl Pool {
             tracing::warn!(
                 "query workers are not confined to their organization's files: this kernel has no Landlock"
             );
+        }
+    }
+}
+
+/// How a running query makes way for those of other organizations.
+struct Manners<'a> {
+    slot: &'a Slot,
+    group: Option<Pid>,
+    /// It has the lowest priority from now on.
+    yields: bool,
+    /// Since when it stands still.
+    paused: Option<(Instant, Paused)>,
+    /// For how long it may still stand still.
+    patience: Duration,
+}
+
+impl<'a> Manners<'a> {
+    fn new(slot: &'a Slot, group: Option<Pid>, deadline: Instant) -> Self {
+        Self {
+            slot,
+            group,
+            yields: false,
+            paused: None,
+            patience: deadline.duration_since(Instant::now()) / PAUSED_SHARE,
+        }
+    }
+
+    /// Waits for the query's end, and has it make way meanwhile.
+    async fn mind<T>(&mut self, run: impl Future<Output = T>) -> T {
+        let mut starts = self.slot.starts();
+        let mut run = std::pin::pin!(run);
+        loop {
+            self.look();
+            tokio::select! {
+                ran = &mut run => {
+                    self.go_on();
+                    return ran;
+                }
+                // The sender lives in the queue, which the slot holds.
+                _ = starts.changed() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        if !self.yields && self.slot.should_yield() {
+            yield_to_others(self.group);
+            self.yields = true;
+        }
+        let stood = self.paused.as_ref().map(|(since, _)| since.elapsed());
+        let may_pause = stood.unwrap_or_default() < self.patience;
+        match (may_pause && self.slot.should_pause(), &self.paused) {
+            (true, None) => {
+                let paused = self.group.map(Paused::new);
+                self.paused = paused.map(|paused| (Instant::now(), paused));
+            }
+            (false, Some(_)) => self.go_on(),
+            _ => {}
+        }
+    }
+
+    fn go_on(&mut self) {
+        if let Some((since, _paused)) = self.paused.take() {
+            self.patience = self.patience.saturating_sub(since.elapsed());
         }
     }
 }

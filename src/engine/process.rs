@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use futures::{StreamExt, stream};
 use rules::{Error, OrgId, Result};
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
@@ -43,6 +43,33 @@ pub(super) fn yield_to_others(group: Option<Pid>) {
         tracing::debug!(
             error = &error as &dyn std::error::Error,
             "a query worker keeps its priority"
+        );
+    }
+}
+
+/// A worker's processes that stand still; dropping it lets them go on.
+#[derive(Debug)]
+pub(super) struct Paused(Pid);
+
+impl Paused {
+    pub(super) fn new(group: Pid) -> Self {
+        signal(group, Signal::STOP);
+        Self(group)
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        signal(self.0, Signal::CONT);
+    }
+}
+
+fn signal(group: Pid, signal: Signal) {
+    if let Err(error) = rustix::process::kill_process_group(group, signal) {
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            ?signal,
+            "a query worker got no signal"
         );
     }
 }

@@ -3,18 +3,23 @@
 //! At most `slots` queries run at once; others wait, each organization in a line of its own, and a slot that becomes
 //! free goes to the organizations in turn. An organization that has no query running does not wait for one that has
 //! many: it may use a slot beyond `slots`, of which there are as many again. And while others want to run, queries of an
-//! organization that has used much time already should yield the processor to them.
+//! organization that has used much time already should yield the processor to them, and stand still while one that has
+//! used little runs: it will have ended before they are missed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rules::{Error, OrgId, Result};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 /// What an organization's queries may use before they should yield to those of others.
 const GRACE: Duration = Duration::from_millis(100);
+
+/// Who asks one short query after another has the next one here so soon; until then the others keep still, so that the
+/// server's own work for it finds the processor free.
+const PAUSE_BETWEEN: Duration = Duration::from_millis(10);
 
 /// The queries that run and those that wait.
 #[derive(Debug)]
@@ -23,6 +28,8 @@ pub(super) struct Queue {
     /// Queries of one organization that may wait.
     waiting_max: usize,
     state: Mutex<State>,
+    /// Told of every query that starts.
+    starts: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -31,11 +38,15 @@ struct State {
     organizations: HashMap<OrgId, Line>,
     /// The organizations with a query that waits, the next one first.
     turns: VecDeque<OrgId>,
+    /// The organization whose short query was the last to end, and when.
+    short: Option<(OrgId, Instant)>,
 }
 
 #[derive(Debug, Default)]
 struct Line {
     running: usize,
+    /// When the query started that was the last to.
+    started: Option<Instant>,
     /// By queries that have ended since the organization had none.
     used: Duration,
     waiting: VecDeque<oneshot::Sender<Slot>>,
@@ -55,6 +66,7 @@ impl Queue {
             slots,
             waiting_max,
             state: Mutex::default(),
+            starts: watch::Sender::new(()),
         })
     }
 
@@ -66,8 +78,7 @@ impl Queue {
         let turn = {
             let mut state = self.state();
             if state.may_start(org, self.slots) {
-                state.start(org);
-                return Ok(self.slot_of(org));
+                return Ok(self.start(&mut state, org));
             }
             let line = state.organizations.entry(org.clone()).or_default();
             line.waiting.retain(|waiting| !waiting.is_closed());
@@ -92,11 +103,14 @@ impl Queue {
         }
     }
 
-    fn slot_of(self: &Arc<Self>, org: &OrgId) -> Slot {
+    fn start(self: &Arc<Self>, state: &mut State, org: &OrgId) -> Slot {
+        let started = Instant::now();
+        state.start(org, started);
+        self.starts.send_replace(());
         Slot {
             queue: Arc::clone(self),
             org: org.clone(),
-            started: Instant::now(),
+            started,
         }
     }
 
@@ -107,16 +121,15 @@ impl Queue {
     /// Gives free slots to those who wait.
     fn hand_on(self: &Arc<Self>) {
         loop {
-            let (org, waiting) = {
+            let (slot, waiting) = {
                 let mut state = self.state();
                 let Some((org, waiting)) = state.next(self.slots) else {
                     return;
                 };
-                state.start(&org);
-                (org, waiting)
+                (self.start(&mut state, &org), waiting)
             };
             // Without the lock: a slot that nobody takes any more is dropped here, and goes to the next one.
-            drop(waiting.send(self.slot_of(&org)));
+            drop(waiting.send(slot));
         }
     }
 }
@@ -134,9 +147,11 @@ impl State {
         self.running < slots || line.running == 0 && self.running < 2 * slots
     }
 
-    fn start(&mut self, org: &OrgId) {
+    fn start(&mut self, org: &OrgId, now: Instant) {
         self.running += 1;
-        self.organizations.entry(org.clone()).or_default().running += 1;
+        let line = self.organizations.entry(org.clone()).or_default();
+        line.running += 1;
+        line.started = Some(now);
     }
 
     fn end(&mut self, org: &OrgId, used: Duration) {
@@ -144,6 +159,9 @@ impl State {
         if let Some(line) = self.organizations.get_mut(org) {
             line.running -= 1;
             line.used += used;
+            if line.used <= GRACE {
+                self.short = Some((org.clone(), Instant::now()));
+            }
             line.waiting.retain(|waiting| !waiting.is_closed());
             if line.running == 0 && line.waiting.is_empty() {
                 self.organizations.remove(org);
@@ -179,8 +197,37 @@ impl Slot {
     /// Whether others want to run, and the organization has had its share.
     pub(super) fn should_yield(&self) -> bool {
         let state = self.queue.state();
+        state.organizations.len() > 1 && self.has_used_much(&state)
+    }
+
+    /// Whether a query of another organization runs that has used little, or has just ended, and this one's has had its
+    /// share.
+    pub(super) fn should_pause(&self) -> bool {
+        let state = self.queue.state();
+        let is_other = |org: &OrgId| *org != self.org;
+        let runs = |(org, line): (&OrgId, &Line)| is_other(org) && line.has_short_one();
+        let ended = |(org, at): &(OrgId, Instant)| is_other(org) && at.elapsed() <= PAUSE_BETWEEN;
+        let wanted =
+            state.short.as_ref().is_some_and(ended) || state.organizations.iter().any(runs);
+        wanted && self.has_used_much(&state)
+    }
+
+    /// Changes when any query starts, which may be one to pause for.
+    pub(super) fn starts(&self) -> watch::Receiver<()> {
+        self.queue.starts.subscribe()
+    }
+
+    fn has_used_much(&self, state: &State) -> bool {
         let used = state.organizations.get(&self.org).map(|line| line.used);
-        state.organizations.len() > 1 && used.unwrap_or_default() + self.started.elapsed() > GRACE
+        used.unwrap_or_default() + self.started.elapsed() > GRACE
+    }
+}
+
+impl Line {
+    /// Whether one of its queries runs that has used little, and those before it too.
+    fn has_short_one(&self) -> bool {
+        let running = self.started.filter(|_| self.running > 0);
+        running.is_some_and(|started| self.used + started.elapsed() <= GRACE)
     }
 }
 
@@ -245,6 +292,31 @@ mod tests {
         let fresh = queue.slot(&org("a"), soon()).await.unwrap();
         let _other = queue.slot(&org("b"), soon()).await.unwrap();
         assert!(!fresh.should_yield(), "it had nothing to run for a moment");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_had_much_stands_still_for_a_short_query_of_another() {
+        let queue = Queue::new(2, 10);
+        let busy = queue.slot(&org("a"), soon()).await.unwrap();
+        let mut starts = busy.starts();
+        tokio::time::advance(2 * GRACE).await;
+        assert!(!busy.should_pause(), "nobody else is there");
+        let short = queue.slot(&org("b"), soon()).await.unwrap();
+        assert!(starts.has_changed().unwrap());
+        starts.mark_unchanged();
+        assert!(busy.should_pause() && !short.should_pause());
+        drop(short);
+        assert!(busy.should_pause(), "it may be back at once");
+        let next = queue.slot(&org("a"), soon()).await.unwrap();
+        assert!(!next.should_pause(), "it has only begun");
+        tokio::time::advance(2 * PAUSE_BETWEEN).await;
+        assert!(!busy.should_pause(), "it is not back");
+        let long = queue.slot(&org("b"), soon()).await.unwrap();
+        assert!(busy.should_pause());
+        tokio::time::advance(2 * GRACE).await;
+        assert!(!busy.should_pause(), "it is not short");
+        drop(long);
+        assert!(!busy.should_pause(), "nor was it");
     }
 
     #[tokio::test]

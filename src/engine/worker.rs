@@ -230,6 +230,10 @@ fn limit(settings: &Settings) -> Result<()> {
     let failed = |error: rustix::io::Errno| {
         Error::internal("the query worker cannot limit itself").because(error)
     };
+    // One that stands still would not see its standard input end.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::CONT))
+        .map_err(failed)?;
     // Stacks are reserved and hardly used: they are not what the query needs.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let stacks = ((cores + BLOCKING_THREADS + 1) * STACK_BYTES) as u64;

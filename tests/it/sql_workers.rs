@@ -2,13 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use rustix::process::Signal;
+use serde_json::{Value, json};
 
-use crate::support::{Data, SUPER_ADMINISTRATOR, Server, children, wait_for};
+use crate::support::{Data, SUPER_ADMINISTRATOR, Server, children, is_running, stat, wait_for};
 
 /// Runs until it is stopped.
 const ENDLESS: &str =
     "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+
+/// Runs for some seconds.
+const LONG: &str =
+    "SELECT count(DISTINCT value % 1000003) FROM generate_series(1, 5000000) AS t(value)";
 
 fn organizations(count: usize) -> impl FnOnce(&Data) {
     move |data| (0..count).for_each(|number| data.org(&format!("org{number}")))
@@ -86,6 +91,61 @@ async fn a_busy_organization_makes_itself_wait_and_not_another() {
         flood.iter().all(|one| one.is_finished()).then_some(())
     });
     assert_eq!(server.rows(&busy, "org0", "SELECT 1").await, json!([[1]]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_query_stands_still_for_short_ones_and_is_answered_all_the_same() {
+    let server = Server::start_with(&[], organizations(2));
+    let (long, short) = (
+        server.token("org0", SUPER_ADMINISTRATOR),
+        server.token("org1", SUPER_ADMINISTRATOR),
+    );
+    let mut stood = Vec::new();
+    let query = tokio::spawn(server.sql_request(&long, "org0", LONG).send());
+    while !query.is_finished() {
+        let one = tokio::spawn(server.sql_request(&short, "org1", "SELECT 1").send());
+        while !one.is_finished() {
+            stood.extend(children(server.pid()).into_iter().filter(stands_still));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(one.await.unwrap().unwrap().status(), 200);
+    }
+    let answer = query.await.unwrap().unwrap();
+    assert_eq!(answer.status(), 200);
+    let page: Value = answer.json().await.unwrap();
+    assert_eq!(page["result"], json!([[1_000_003]]));
+    assert!(!stood.is_empty(), "it ran all the while");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_stands_still_dies_with_a_server_that_is_killed() {
+    let mut server = Server::start_with(&[], organizations(2));
+    let (long, short) = (
+        server.token("org0", SUPER_ADMINISTRATOR),
+        server.token("org1", SUPER_ADMINISTRATOR),
+    );
+    let query = tokio::spawn(server.sql_request(&long, "org0", ENDLESS).send());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let stood = loop {
+        let one = server.sql_request(&short, "org1", "SELECT 1").send();
+        let one = tokio::spawn(one);
+        let mut stood = None;
+        while !one.is_finished() && stood.is_none() {
+            stood = children(server.pid()).into_iter().find(stands_still);
+        }
+        if let Some(stood) = stood {
+            server.signal(Signal::KILL);
+            break stood;
+        }
+        assert!(Instant::now() < deadline, "it never stood still");
+    };
+    assert_eq!(server.wait().code(), None);
+    assert!(query.await.unwrap().is_err());
+    wait_for("the worker to end", || (!is_running(stood)).then_some(()));
+}
+
+fn stands_still(pid: &u32) -> bool {
+    stat(*pid).is_some_and(|(state, _)| state == 'T')
 }
 
 /// What proc_pid_stat(5) calls `nice`, of a process or a thread.

@@ -638,7 +638,7 @@ pub(crate) fn is_running(pid: u32) -> bool {
 }
 
 /// A process's state and parent.
-fn stat(pid: u32) -> Option<(char, u32)> {
+pub(crate) fn stat(pid: u32) -> Option<(char, u32)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may hold anything.
     let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace();
