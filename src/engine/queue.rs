@@ -184,6 +184,9 @@ impl State {
             let next = line.waiting.pop_front_if(|_| may);
             if !line.waiting.is_empty() {
                 self.turns.push_back(org.clone());
+            } else if next.is_none() && line.running == 0 {
+                // All of them gave up.
+                self.organizations.remove(&org);
             }
             if let Some(next) = next {
                 return Some((org, next));
@@ -366,5 +369,18 @@ mod tests {
         drop(next.await.unwrap().unwrap());
         let state = queue.state();
         assert_eq!((state.running, state.organizations.len()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn an_organization_that_gave_up_waiting_is_forgotten() {
+        let queue = Queue::new(1, 1);
+        let a = queue.slot(&org("a"), soon()).await.unwrap();
+        let _b = queue.slot(&org("b"), soon()).await.unwrap();
+        let given_up = waits(&queue, "c").await;
+        given_up.abort();
+        assert!(given_up.await.unwrap_err().is_cancelled());
+        drop(a);
+        let state = queue.state();
+        assert_eq!((state.running, state.organizations.len()), (1, 1));
     }
 }
