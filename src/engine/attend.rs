@@ -93,17 +93,17 @@ impl<'a> Attended<'a> {
         let attendant = self.attendant;
         match message {
             Message::Progress(progress) => attendant.progress(progress),
-            Message::Wants { table, after } => {
-                let rows = async move {
-                    let rows = attendant.rows(table, after).await.inspect_err(|error| {
-                        tracing::error!(
-                            error = error as &dyn std::error::Error,
-                            "a table of the server's cannot be read"
-                        );
-                    });
-                    said(Input::Rows(rows.ok()))
+            Message::Wants { id, table, after } => {
+                let reply = async move {
+                    match attendant.rows(table, after).await {
+                        Ok(rows) => said(Input::Reply {
+                            id,
+                            reply: Reply::Rows(rows),
+                        }),
+                        Err(error) => failed(id, error),
+                    }
                 };
-                self.replies.push(stream::once(rows).boxed());
+                self.replies.push(stream::once(reply).boxed());
             }
             Message::Describe { id, table } => {
                 let reply = async move {
@@ -122,18 +122,18 @@ impl<'a> Attended<'a> {
                 table,
                 question,
             } => {
-                if self.open.len() == OPEN_MAX {
-                    let error = format!(
-                        "the query reads more than {OPEN_MAX} answers at once; simplify it"
-                    );
-                    let refused = async move { failed(id, Error::invalid(error)) };
-                    self.replies.push(stream::once(refused).boxed());
-                    return Some(());
-                }
                 let (wanted, wants) = mpsc::unbounded_channel();
                 let (end, ended) = oneshot::channel();
                 let deadline = self.deadline;
-                let batches = async move { attendant.ask(&table, &question, deadline).await };
+                let has_room = self.open.len() < OPEN_MAX;
+                let batches = async move {
+                    if !has_room {
+                        return Err(Error::invalid(format!(
+                            "the query reads more than {OPEN_MAX} answers at once; simplify it"
+                        )));
+                    }
+                    attendant.ask(&table, &question, deadline).await
+                };
                 self.open.insert(id, Open { wanted, _end: end });
                 self.replies.push(answer(id, batches.boxed(), wants, ended));
             }

@@ -149,8 +149,9 @@ pub enum ServerTable {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Message {
     Progress(Progress),
-    /// The next rows of a table, behind those that ended in `after`. The server sends [`Rows`].
+    /// The next rows of a table, behind those that ended in `after`. The server [replies](Reply::Rows).
     Wants {
+        id: u32,
         table: ServerTable,
         after: Option<String>,
     },
@@ -191,8 +192,6 @@ pub struct Rows {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Input {
     Request(Box<Request>),
-    /// What the worker wanted, or none where the server cannot give it.
-    Rows(Option<Rows>),
     /// To the worker's message of that number.
     Reply {
         id: u32,
@@ -202,9 +201,10 @@ pub(super) enum Input {
     Ping,
 }
 
-/// What the server replies of a collection.
+/// What the server replies.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Reply {
+    Rows(Rows),
     Table(Option<Table>),
     /// Documents, as a BSON array of so many bytes, which follow.
     Batch {

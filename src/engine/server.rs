@@ -21,7 +21,6 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(super) struct Server {
-    rows: Mutex<mpsc::Receiver<Option<Rows>>>,
     told: Mutex<Option<Instant>>,
     replies: Arc<Replies>,
     last_id: AtomicU32,
@@ -38,7 +37,6 @@ impl Server {
     #[cfg(test)]
     pub(super) fn silent() -> Arc<Self> {
         Arc::new(Self {
-            rows: Mutex::new(mpsc::channel().1),
             told: Mutex::default(),
             replies: Arc::default(),
             last_id: AtomicU32::new(0),
@@ -48,19 +46,21 @@ impl Server {
     /// Reads what the server says on a thread of its own, which ends the process with its input.
     pub(super) fn listen() -> (impl Iterator<Item = Request>, Arc<Self>) {
         let (requests, received) = mpsc::channel();
-        let (rows, received_rows) = mpsc::channel();
         let replies: Arc<Replies> = Arc::default();
         let waiting = Arc::clone(&replies);
         std::thread::spawn(move || {
             let mut input = std::io::stdin().lock();
             let code = loop {
                 let taken = match read_frame(&mut input) {
-                    Ok(Some(Input::Request(request))) => requests.send(*request).is_ok(),
-                    Ok(Some(Input::Rows(some))) => rows.send(some).is_ok(),
+                    Ok(Some(Input::Request(request))) => {
+                        // What the query before it asked, nobody answers any more.
+                        lock(&waiting).clear();
+                        requests.send(*request).is_ok()
+                    }
                     Ok(Some(Input::Reply { id, reply })) => {
                         let bytes = match &reply {
                             Reply::Batch { bytes } => *bytes,
-                            Reply::Table(_) | Reply::End | Reply::Failed => 0,
+                            Reply::Rows(_) | Reply::Table(_) | Reply::End | Reply::Failed => 0,
                         };
                         let Ok(body) = read_body(&mut input, bytes) else {
                             break 1;
@@ -89,7 +89,6 @@ impl Server {
             std::process::exit(code);
         });
         let server = Self {
-            rows: Mutex::new(received_rows),
             told: Mutex::default(),
             replies,
             last_id: AtomicU32::new(0),
@@ -97,12 +96,17 @@ impl Server {
         (received.into_iter(), Arc::new(server))
     }
 
-    /// Asks for the next rows of a table; blocks until they are here. None: the server cannot give them.
-    pub(super) fn rows(&self, table: ServerTable, after: Option<String>) -> Option<Rows> {
-        // One question at a time: the answers carry no address.
-        let rows = lock(&self.rows);
-        self.say(&Message::Wants { table, after }, &[]).ok()?;
-        rows.recv().ok().flatten()
+    /// The next rows of a table.
+    ///
+    /// # Errors
+    /// `Unavailable` when the server cannot give them; it knows why.
+    pub(super) async fn rows(&self, table: ServerTable, after: Option<String>) -> Result<Rows> {
+        let id = self.id();
+        let reply = self.reply(id, &Message::Wants { id, table, after })?;
+        match reply.await {
+            Ok((Reply::Rows(rows), _)) => Ok(rows),
+            _ => Err(no_answer()),
+        }
     }
 
     /// Tells how far the query is, now and then.

@@ -68,7 +68,7 @@ pub fn run(settings: &Settings) -> Result<()> {
                 write_message(&mut std::io::stdout().lock(), &Message::Pong, &[])
                     .map_err(failed)?;
             }
-            Some(Input::Rows(_) | Input::Reply { .. }) => {
+            Some(Input::Reply { .. }) => {
                 return Err(Error::internal("the server answered first"));
             }
             None => return Ok(()),

@@ -302,6 +302,20 @@ async fn show_describe_and_the_information_schema_tell_of_this_organizations_tab
 }
 
 #[tokio::test]
+async fn a_query_that_fails_leaves_no_question_behind() {
+    let server = Server::start(acme);
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    for _ in 0..5 {
+        // It fails while the history, which waits for what has just ended, is on its way.
+        let failing = "SELECT 1 / (value - 1) FROM generate_series(1, 1) AS t(value) \
+                       UNION ALL SELECT rows FROM query_history";
+        server.sql(&token, ORG, failing).await.detail(400);
+        let count = "SELECT count(*) > 0 FROM query_history";
+        assert_eq!(server.rows(&token, ORG, count).await, json!([[true]]));
+    }
+}
+
+#[tokio::test]
 async fn an_organization_without_tables_can_still_be_asked() {
     let server = Server::start(|data| data.org(ORG));
     let token = server.token(ORG, SUPER_ADMINISTRATOR);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::problem::external;
 use super::super::protocol::ServerTable;
-use super::super::server::{Server, no_answer};
+use super::super::server::Server;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::arrow::json::ReaderBuilder;
@@ -132,9 +132,7 @@ impl PartitionStream for Pages {
                     Next::After(after) => Some(after),
                     Next::End => return Ok(None),
                 };
-                let rows = tokio::task::spawn_blocking(move || server.rows(table, after)).await;
-                let rows = rows.ok().flatten();
-                let rows = rows.ok_or_else(|| external(no_answer()))?;
+                let rows = server.rows(table, after).await.map_err(external)?;
                 let next = rows.next.map_or(Next::End, Next::After);
                 Ok::<_, DataFusionError>(Some((decode(&rows.json, schema), next)))
             }
