@@ -66,7 +66,14 @@ impl TableProvider for LakeTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        self.inner.supports_filters_pushdown(filters)
+        // Delta 1.1 takes a condition on partition columns alone, or on none, for one that it answers, but only leaves out
+        // files: those of which the condition is NULL stay.
+        let supported = self.inner.supports_filters_pushdown(filters)?;
+        let looked_at_again = |support| match support {
+            TableProviderFilterPushDown::Exact => TableProviderFilterPushDown::Inexact,
+            other => other,
+        };
+        Ok(supported.into_iter().map(looked_at_again).collect())
     }
 
     async fn scan(
