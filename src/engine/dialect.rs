@@ -1,8 +1,8 @@
 //! What people write against a lakehouse, in words that the engine knows.
 //!
 //! The tree that `rules::read_only` judged is rewritten in place: calls become other calls (`count_if`, `datediff` with a
-//! unit), operators become calls (`a:b.c`, `RLIKE`), `LATERAL VIEW explode` becomes a join. Nothing here adds a statement,
-//! a table or a clause that could write. What cannot be had is refused with what to write instead.
+//! unit), operators become calls (`a:b.c`, `RLIKE`), `LATERAL VIEW explode` becomes a join, `WITH ROLLUP` an expression.
+//! Nothing here adds a statement, a table or a clause that could write. What cannot be had is refused with what to write instead.
 //! Operators that depend on types are planned in [`operators`], names of types in [`types`].
 
 mod calls;
@@ -15,8 +15,9 @@ mod words;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, JsonPath, JsonPathElem, ObjectName, ObjectNamePart, OrderByExpr, OrderByKind,
-    Query, Select, SelectItem, SetExpr, Statement, UnaryOperator, Value, VisitMut, VisitorMut,
+    Expr, GroupByExpr, GroupByWithModifier, Ident, JsonPath, JsonPathElem, ObjectName,
+    ObjectNamePart, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement,
+    UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use rules::{Error, Result};
 
@@ -54,6 +55,7 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
         fold_exceptions(select);
+        group_by_modifier(select);
         flow(lateral::rewrite(select))
     }
 
@@ -101,6 +103,21 @@ impl Rewriter {
         }
         Ok(())
     }
+}
+
+/// `GROUP BY a, b WITH ROLLUP` as `GROUP BY ROLLUP (a, b)`, and the like: the engine overlooks what stands behind.
+fn group_by_modifier(select: &mut Select) {
+    let GroupByExpr::Expressions(by, modifiers) = &mut select.group_by else {
+        return;
+    };
+    let sets = |by: &mut Vec<Expr>| by.drain(..).map(|by| vec![by]).collect();
+    let by_sets = match modifiers.pop() {
+        Some(GroupByWithModifier::Rollup) => Expr::Rollup(sets(by)),
+        Some(GroupByWithModifier::Cube) => Expr::Cube(sets(by)),
+        Some(GroupByWithModifier::GroupingSets(sets)) => sets,
+        Some(GroupByWithModifier::Totals) | None => return,
+    };
+    *by = vec![by_sets];
 }
 
 /// Takes a part out of a tree that is about to be replaced.

@@ -93,6 +93,57 @@ async fn the_published_examples_run_as_written() {
 }
 
 #[tokio::test]
+async fn clauses_behind_a_group_by_count() {
+    check_rows(&[
+        (
+            "SELECT userId, count(*) FROM events GROUP BY userId WITH ROLLUP ORDER BY 1 NULLS LAST",
+            json!([["ann", 1], ["bob", 1], [null, 2]]),
+        ),
+        (
+            "SELECT count(*) FROM (SELECT userId, parts FROM events GROUP BY userId, parts WITH CUBE)",
+            json!([[6]]),
+        ),
+        (
+            "SELECT userId, parts FROM events GROUP BY userId, parts GROUPING SETS ((userId), (parts)) ORDER BY 1 NULLS LAST",
+            json!([["ann", null], ["bob", null], [null, 4]]),
+        ),
+    ])
+    .await;
+    check_refused(&[
+        (
+            "SELECT count(*) FROM events TABLESAMPLE (10 PERCENT)",
+            &["TABLESAMPLE", "random()"],
+        ),
+        ("FROM events", &["SELECT * FROM"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_condition_that_is_null_has_no_rows() {
+    check_rows(&[
+        (
+            "SELECT count(*) FROM events WHERE amount NOT IN (1, NULL)",
+            json!([[0]]),
+        ),
+        (
+            "SELECT count(*) FROM events WHERE amount BETWEEN 1 AND NULL",
+            json!([[0]]),
+        ),
+        (
+            "SELECT count(*) FROM events WHERE userId = 'ann' AND NULL",
+            json!([[0]]),
+        ),
+        (
+            "SELECT count(*) FROM events WHERE userId = 'ann' OR NULL",
+            json!([[1]]),
+        ),
+        ("SELECT count(*) FROM events WHERE NULL", json!([[0]])),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn names_are_found_whatever_their_case() {
     check_rows(&[
         ("SELECT userId FROM events ORDER BY USERID", json!([["ann"], ["bob"]])),

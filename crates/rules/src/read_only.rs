@@ -1,11 +1,12 @@
 //! The first of three walls around SQL: what a statement may be (the wire contract, section 2).
 //!
 //! Asked before a text reaches the engine; the second wall is on the plan, the third is a session that holds nothing
-//! else. Promises: what is not on the list of allowed statements is refused, wherever in the text it hides, and no text
-//! overflows the stack of the caller, whatever its size.
+//! else. Promises: what is not on the list of allowed statements is refused, wherever in the text it hides; so are clauses
+//! that the engine would overlook; and no text overflows the stack of the caller, whatever its size.
 //! Not here: which tables and scalar functions exist, and every limit on what a query may cost.
 
 mod nesting;
+mod overlooked;
 mod place;
 mod words;
 
@@ -315,16 +316,23 @@ impl Visitor for ReadOnly {
             (query.format_clause.is_some(), "FORMAT"),
             (holds_table_command(&query.body), "TABLE"),
         ];
-        match refused.into_iter().find(|(is_there, _)| *is_there) {
-            Some((_, what)) => ControlFlow::Break(not_allowed(what)),
-            None => ControlFlow::Continue(()),
+        if let Some((_, what)) = refused.into_iter().find(|(is_there, _)| *is_there) {
+            return ControlFlow::Break(not_allowed(what));
         }
+        overlooked::in_query(query)
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Self::Break> {
         match select.into {
             Some(_) => ControlFlow::Break(not_allowed("SELECT … INTO")),
-            None => ControlFlow::Continue(()),
+            None => overlooked::in_select(select),
+        }
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Self::Break> {
+        match expr {
+            Expr::Function(function) => overlooked::in_function(function),
+            _ => ControlFlow::Continue(()),
         }
     }
 
@@ -343,6 +351,7 @@ impl Visitor for ReadOnly {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
+        overlooked::in_table(factor)?;
         let function = match factor {
             TableFactor::Table {
                 name,

@@ -67,6 +67,12 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
         }
         ("from_unixtime", 1 | 2) => Some(from_unixtime(function)),
         ("locate", 2) => Some(call_of(function, "strpos", |args| args.reverse())),
+        // The engine's own is to base 10.
+        ("log", 1) => renamed(function, "ln"),
+        ("array_remove", 2) => renamed(function, "array_remove_all"),
+        ("array_sort", 1) => in_arguments(function, |args| {
+            args.extend([text("ASC"), text("NULLS LAST")]);
+        }),
         ("isnull", 1) => Some(Expr::IsNull(Box::new(first(function)))),
         ("isnotnull", 1) => Some(Expr::IsNotNull(Box::new(first(function)))),
         ("datediff" | "date_diff" | "timestampdiff", 3) => {

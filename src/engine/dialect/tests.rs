@@ -34,6 +34,9 @@ fn calls_take_the_engines_words() {
     check("dateadd(MONTH, -1, a)", "(a + make_interval(0, -1))");
     check("date_add(a, 1)", "date_add(date(a), CAST(1 AS INT))");
     check("string(a)", "CAST(a AS STRING)");
+    check("log(a), log(2, a)", "ln(a), log(2, a)");
+    check("array_remove(a, 1)", "array_remove_all(a, 1)");
+    check("array_sort(a)", "array_sort(a, 'ASC', 'NULLS LAST')");
     check(
         "a, f(b) FROM t ORDER BY ALL DESC",
         "a, f(b) FROM t ORDER BY 1 DESC, 2 DESC",
@@ -55,6 +58,22 @@ fn calls_take_the_engines_words() {
     check("a NOT RLIKE 'x'", "NOT regexp_like(a, 'x')");
     check("INTERVAL 7 DAY", "INTERVAL 7 DAY");
     check("a - INTERVAL b DAY", "a - make_interval(0, 0, 0, b)");
+}
+
+#[test]
+fn what_stands_behind_a_group_by_is_an_expression() {
+    check(
+        "a FROM t GROUP BY a, b WITH ROLLUP",
+        "a FROM t GROUP BY ROLLUP (a, b)",
+    );
+    check(
+        "a FROM t GROUP BY a WITH CUBE",
+        "a FROM t GROUP BY CUBE (a)",
+    );
+    check(
+        "a FROM t GROUP BY a, b GROUPING SETS ((a), ())",
+        "a FROM t GROUP BY GROUPING SETS ((a), ())",
+    );
 }
 
 #[test]

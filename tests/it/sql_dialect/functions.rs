@@ -36,6 +36,16 @@ async fn dates_are_written_and_read_by_patterns() {
 }
 
 #[tokio::test]
+async fn what_the_engine_means_otherwise_has_the_meaning_people_know() {
+    check_values(&[
+        ("round(log(exp(2.0)), 9)", json!(2.0)),
+        ("array_remove(array(1, 2, 1), 1)", json!([2])),
+        ("array_sort(array(3, NULL, 1))", json!([1, 3, null])),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn days_and_units_are_counted() {
     check_values(&[
         ("datediff(DATE '2026-03-05', DATE '2026-03-01')", json!(4)),

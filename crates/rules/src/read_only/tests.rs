@@ -251,6 +251,43 @@ fn clauses_that_write_or_lock_are_refused() {
 }
 
 #[test]
+fn clauses_that_the_engine_would_overlook_are_refused() {
+    check_refused(
+        &[
+            "SELECT count(*) FROM t TABLESAMPLE (10 PERCENT)",
+            "SELECT count(*) FROM t TABLESAMPLE (2 ROWS)",
+            "SELECT count(*) FROM (SELECT 1) AS s TABLESAMPLE (0 ROWS)",
+            "SELECT * FROM a JOIN t TABLESAMPLE BERNOULLI (5) ON true",
+            "SELECT count(*) FROM t SAMPLE 0.1",
+            "SELECT x FROM t PREWHERE x = 1",
+            "SELECT x FROM t START WITH x = 1 CONNECT BY PRIOR x = y",
+            "SELECT x FROM t PARTITION (p0)",
+            "SELECT * FROM t WITH ORDINALITY",
+            "SELECT * FROM f(1) WITH ORDINALITY",
+            "SELECT quantile(0.5)(x) FROM t",
+            "SELECT * ILIKE 's%' FROM t",
+            "SELECT t.* ILIKE 's%' FROM t",
+            "SELECT g, count(*) FROM t GROUP BY g WITH TOTALS",
+            "SELECT g FROM t GROUP BY ALL WITH ROLLUP",
+            "SELECT g FROM t GROUP BY g WITH ROLLUP WITH CUBE",
+            "SELECT (SELECT max(x) FROM t TABLESAMPLE (1 ROWS))",
+            "SELECT a FROM t ORDER BY a WITH FILL",
+            "FROM t",
+        ],
+        "the engine does not know",
+    );
+    check_all(
+        &[
+            "SELECT g, count(*) FROM t GROUP BY g WITH ROLLUP",
+            "SELECT g, h FROM t GROUP BY g, h GROUPING SETS ((g), (h))",
+            "SELECT g FROM t GROUP BY ALL",
+            "FROM t SELECT g",
+        ],
+        Statement::Query,
+    );
+}
+
+#[test]
 fn files_are_no_tables() {
     check_refused(
         &[
