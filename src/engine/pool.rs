@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{Instrument, Span, info_span};
 
 use super::attend::Attendant;
+use super::problem::CANNOT_RUN;
 use super::process::{Ended, Paused, Worker, yield_to_others};
 use super::protocol::{Answer, Cost, Outcome, Request};
 use super::queue::{Queue, Slot};
@@ -402,6 +403,10 @@ fn told(ran: Result<Ended>) -> (Cost, Result<Vec<u8>>) {
     let text = String::from_utf8_lossy(&body).into_owned();
     let error = match answer.outcome {
         Outcome::Invalid => Error::invalid(text),
+        Outcome::Unsupported => {
+            tracing::warn!(cause = text, "the engine could not run a query");
+            Error::invalid(CANNOT_RUN)
+        }
         Outcome::Unavailable => {
             Error::unavailable("the organization's storage did not answer; try again").because(text)
         }

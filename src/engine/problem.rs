@@ -12,6 +12,9 @@ use rules::Error;
 
 pub(super) use nearest::{Scope, check_twins, of_planning};
 
+/// What a caller is told of a fault of the engine; what it was, the log tells.
+pub(super) const CANNOT_RUN: &str = "the engine cannot run this query; write it in another way";
+
 /// An error of this crate on its way through the engine; [`from_engine`] knows it again.
 pub(super) fn external(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
@@ -23,8 +26,7 @@ pub(super) fn from_engine(error: DataFusionError) -> Error {
         Told::Query(message) => Error::invalid(message).because(error),
         Told::Storage => Error::unavailable("the organization's storage did not answer; try again")
             .because(error),
-        Told::Engine => Error::invalid("the engine cannot run this query; write it in another way")
-            .because(error),
+        Told::Engine => Error::invalid(CANNOT_RUN).because(error),
     }
 }
 
@@ -61,6 +63,10 @@ fn told(root: &DataFusionError) -> Told {
             .first()
             .map_or(Told::Engine, |error| told(error.find_root())),
         DataFusionError::ResourcesExhausted(_) => Told::Query(TOO_MUCH_MEMORY.to_owned()),
+        // A join of which not one batch fits the memory that is left.
+        DataFusionError::Internal(text) if text.contains("no data to spill") => {
+            Told::Query(TOO_MUCH_MEMORY.to_owned())
+        }
         DataFusionError::IoError(error) if error.to_string().contains(SPILLED_ALL) => {
             Told::Query(TOO_MUCH_MEMORY.to_owned())
         }

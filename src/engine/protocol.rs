@@ -234,6 +234,8 @@ pub(super) enum Outcome {
     Done,
     /// The body is a sentence for the caller: the query is at fault.
     Invalid,
+    /// The engine is, met by this query; the body is for the log.
+    Unsupported,
     /// The body is for the log: the organization's storage did not answer.
     Unavailable,
     /// There is no room for the result file; the body is for the log.

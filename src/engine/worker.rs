@@ -18,6 +18,7 @@ use super::confine::confine;
 use super::execute::{self, Done};
 use super::memory::Memory;
 use super::plan;
+use super::problem::CANNOT_RUN;
 use super::protocol::{
     Answer, Cost, Input, Message, Outcome, Output, Request, read_frame, write_message,
 };
@@ -198,6 +199,9 @@ fn answer(
         Err(error) => error,
     };
     let (outcome, body) = match failure.kind() {
+        Kind::Invalid if failure.message() == CANNOT_RUN => {
+            (Outcome::Unsupported, for_log(&failure))
+        }
         Kind::Invalid => (Outcome::Invalid, failure.message().to_owned().into_bytes()),
         Kind::Unavailable => (Outcome::Unavailable, for_log(&failure)),
         Kind::StorageFull => (Outcome::StorageFull, for_log(&failure)),

@@ -106,6 +106,7 @@ fn parse_here(sql: &str, names: Names) -> Result<Parsed> {
         .map_err(|error| syntax_error(sql, error.into()))?;
     check_is_one(&tokens)?;
     check_first_word(&tokens)?;
+    check_numbers(&tokens)?;
     write_div_as_sign(&mut tokens);
     nesting::check(&tokens)?;
     if let Names::Folded { exact } = names {
@@ -242,6 +243,26 @@ fn check_first_word(tokens: &[TokenWithSpan]) -> Result<()> {
             Err(*not_allowed(&word.value.to_uppercase()))
         }
         _ => Ok(()),
+    }
+}
+
+/// Refuses `1_000`, which would be the number 1 called `_000`.
+fn check_numbers(tokens: &[TokenWithSpan]) -> Result<()> {
+    let split = tokens
+        .windows(2)
+        .find_map(|pair| match (&pair[0].token, &pair[1].token) {
+            (Token::Number(number, _), Token::Word(rest)) if rest.quote_style.is_none() => rest
+                .value
+                .starts_with('_')
+                .then(|| format!("{number}{}", rest.value)),
+            _ => None,
+        });
+    match split {
+        Some(number) => Err(Error::invalid(format!(
+            "{number} is no number: write {}",
+            number.replace('_', "")
+        ))),
+        None => Ok(()),
     }
 }
 

@@ -288,6 +288,18 @@ fn clauses_that_the_engine_would_overlook_are_refused() {
 }
 
 #[test]
+fn a_number_is_written_without_underscores() {
+    check_refused(
+        &["SELECT 1_000", "SELECT x + 1_000_000 FROM t"],
+        "is no number",
+    );
+    check_all(
+        &["SELECT 1 _000", "SELECT x_1, t1_000 FROM t"],
+        Statement::Query,
+    );
+}
+
+#[test]
 fn files_are_no_tables() {
     check_refused(
         &[
