@@ -122,5 +122,7 @@ fn tidy(text: &str) -> String {
     while let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {
         text = rest;
     }
+    // Said of every column that is not grouped.
+    let text = text.replace("While expanding wildcard, ", "");
     types::named(text.trim_end_matches('.'))
 }
