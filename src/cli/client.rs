@@ -29,7 +29,12 @@ impl Client {
     /// Signs in with the SDK's environment variables. Unlike the SDK it has no server of its own choice: keys go where the
     /// caller says.
     pub(super) async fn sign_in() -> Result<Self> {
-        let base_url = base_url(&variable("AMIGO_BASE_URL")?)?;
+        let base_url = base_url(&variable("AMIGO_BASE_URL").map_err(|error| {
+            Error::invalid(format!(
+                "{}; it names the server to ask, such as http://127.0.0.1:8080",
+                error.message()
+            ))
+        })?)?;
         let organization = variable("AMIGO_ORGANIZATION_ID")?;
         let http = reqwest::Client::builder()
             .read_timeout(SILENCE)

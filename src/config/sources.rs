@@ -1,5 +1,6 @@
 //! Reads settings from the file and the environment and says precisely which one is wrong.
 
+use std::error::Error as _;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -156,9 +157,13 @@ impl Origin {
     pub(super) fn named(&self, error: Error) -> Error {
         let message = error.message();
         let path = message.split([' ', ':']).next().unwrap_or_default();
-        match self.of(path) {
-            Some(source) => Error::invalid(format!("{message} (given in {source})")).because(error),
-            None => error,
+        let Some(given) = self.of(path) else {
+            return error;
+        };
+        let named = Error::invalid(format!("{message} (given in {given})"));
+        match error.source() {
+            Some(cause) => named.because(cause.to_string()),
+            None => named,
         }
     }
 }

@@ -179,6 +179,13 @@ fn a_client_says_which_variable_is_missing_and_why_it_cannot_sign_in() {
             &[&format!("{missing} is not set")],
         );
     }
+    let mut command = program();
+    command
+        .args(["sql", "SELECT 1"])
+        .envs(all)
+        .env_remove("AMIGO_BASE_URL");
+    let said = "such as http://127.0.0.1:8080";
+    check_output(&command.output().unwrap(), "no server is named", 1, &[said]);
     let wrong = (id.clone(), "wrong".to_owned());
     let refused = client(&server, &wrong, AMIGO_ADMINISTRATOR, &["sql", "SELECT 1"]);
     check_output(&refused, "a wrong key", 1, &["401"]);
