@@ -37,16 +37,15 @@ pub(super) fn parse(text: &str) -> Option<Moment> {
         number(&head[5..7])?,
         number(&head[8..10])?,
     )?;
-    let (seconds, tail) = match tail {
-        [b':', tens, units, tail @ ..] => (number(&[*tens, *units])?, tail),
-        tail => (0, tail),
+    let (seconds, fraction, zone) = match tail {
+        [b':', tens, units, tail @ ..] => {
+            let (fraction, zone) = fraction(tail)?;
+            (number(&[*tens, *units])?, fraction, zone)
+        }
+        // Without seconds there is nothing to have a fraction of.
+        zone => (0, 0, zone),
     };
     let time = date.and_hms_opt(number(&head[11..13])?, number(&head[14..])?, seconds)?;
-    let (fraction, zone) = match text.len() - tail.len() {
-        // Without seconds there is nothing to have a fraction of.
-        16 => (0, tail),
-        _ => fraction(tail)?,
-    };
     let micros = time.and_utc().timestamp() * MICROS + fraction;
     let moment = match zone {
         b"" => Moment::Local(micros),
@@ -76,9 +75,8 @@ fn fraction(tail: &[u8]) -> Option<(i64, &[u8])> {
 
 /// The microseconds that a zone such as `+02:00` or `+0200` is ahead of UTC.
 fn offset(zone: &[u8]) -> Option<i64> {
-    let (sign, h1, h2, m1, m2) = match *zone {
-        [sign, h1, h2, b':', m1, m2] | [sign, h1, h2, m1, m2] => (sign, h1, h2, m1, m2),
-        _ => return None,
+    let ([sign, h1, h2, b':', m1, m2] | [sign, h1, h2, m1, m2]) = *zone else {
+        return None;
     };
     let (hours, minutes) = (number(&[h1, h2])?, number(&[m1, m2])?);
     if hours > 23 || minutes > 59 {
