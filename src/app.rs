@@ -79,7 +79,7 @@ impl App {
             &config,
         )
         .await?;
-        warn_of_declared(&config, &lake).await?;
+        warn_of_declared(&config, &directory, &lake).await?;
         let rate_limits = RateLimits::new(&config.limits, Arc::clone(&metrics));
         let writers = Writers::new(lake.clone(), clock.clone(), Arc::clone(&metrics));
         let room = Room::new(config.limits.write_memory_bytes);
@@ -156,9 +156,14 @@ fn only_server(config: &Config) -> Result<File> {
     }
 }
 
-/// Tells the operator of declared tables that no query will see.
-async fn warn_of_declared(config: &Config, lake: &Lake) -> Result<()> {
+/// Tells the operator of what is declared for nobody, and of declared tables that no query will see.
+async fn warn_of_declared(config: &Config, directory: &Directory, lake: &Lake) -> Result<()> {
     for org in config.organizations.keys() {
+        if directory.organization(org).await?.is_none() {
+            let org = org.as_str();
+            tracing::warn!(org, "the settings name an organization that does not exist");
+            continue;
+        }
         let in_lake = lake.tables(org).await?;
         for table in config.declared_tables(org) {
             let (org, name, folder) = (org.as_str(), table.name.as_str(), table.folder.display());

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use prompt_intake::otlp::KeyTemplate;
 use rules::{Error, Result};
 use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 mod clusters;
 mod network;
@@ -197,11 +199,11 @@ impl Config {
         environment: &sources::Environment,
         data: Option<&Path>,
     ) -> Result<Self> {
-        let mut config: Self = sources::read(file, environment)?;
+        let (mut config, origin) = sources::read(file, environment)?;
         if let Some(data) = data {
             config.data_dir = data.to_owned();
         }
-        config.check()?;
+        config.check().map_err(|error| origin.named(error))?;
         Ok(config)
     }
 
@@ -253,6 +255,7 @@ impl Config {
         self.data_dir.join("spill")
     }
 
+    /// Refuses what cannot be meant. Each error's sentence begins with the path of the setting.
     fn check(&self) -> Result<()> {
         if self.data_dir.as_os_str().is_empty() {
             return Err(Error::invalid(
@@ -314,13 +317,20 @@ fn check_range<T: PartialOrd + Display>(
 }
 
 fn check_level(level: &str) -> Result<()> {
-    tracing_subscriber::EnvFilter::try_new(level).map_err(|error| {
+    // A filter takes any other word for a module, so that a level with a typing error would log nothing.
+    let mut words = level.split(',').filter(|part| !part.contains('='));
+    let misspelt = words.find_map(|word| word.parse::<LevelFilter>().err());
+    let filter = EnvFilter::try_new(level);
+    let refused = || {
         Error::invalid(format!(
             "logs.level is {level:?}, which is no log filter; give a level such as info, or module=level pairs"
         ))
-        .because(error)
-    })?;
-    Ok(())
+    };
+    match (misspelt, filter) {
+        (Some(error), _) => Err(refused().because(error)),
+        (None, Err(error)) => Err(refused().because(error)),
+        (None, Ok(_)) => Ok(()),
+    }
 }
 
 fn check_public_url(url: &str) -> Result<()> {

@@ -35,6 +35,9 @@ enum Command {
         limit: u32,
     },
     /// Write the rows of a chain as NDJSON, one object a line
+    ///
+    /// On standard output there is nothing but the rows, with --json too; with --output, --json prints one object that counts
+    /// them.
     Export {
         #[command(flatten)]
         chain: Chain,
@@ -49,7 +52,7 @@ enum Command {
     Verify {
         #[command(flatten)]
         chain: MaybeChain,
-        /// An end that was printed earlier: the chain must still hold it
+        /// An end that was printed earlier: the chain must still hold it. Needs ORG or --server, which say whose end it is
         #[arg(long, value_name = "SEQ:HASH", value_parser = expected, requires = "chain")]
         expect: Option<AuditHead>,
     },

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use reqwest::{RequestBuilder, Response, StatusCode};
-use rules::{Error, LogKey, Result};
+use rules::{Error, Kind, LogKey, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::fs::File;
@@ -14,7 +14,6 @@ use tokio::io::AsyncWriteExt;
 use super::Context;
 use super::progress::Progress;
 
-const BASE_URL_DEFAULT: &str = "https://api.amigo.ai";
 /// A server that says nothing for so long is gone; queries take 30 s at most.
 const SILENCE: Duration = Duration::from_secs(90);
 
@@ -27,11 +26,15 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Signs in with the SDK's environment variables.
+    /// Signs in with the SDK's environment variables. Unlike the SDK it has no server of its own choice: keys go where the
+    /// caller says.
     pub(super) async fn sign_in() -> Result<Self> {
-        let base_url =
-            std::env::var("AMIGO_BASE_URL").unwrap_or_else(|_| BASE_URL_DEFAULT.to_owned());
-        let base_url = base_url.trim_end_matches('/').to_owned();
+        let base_url = base_url(&variable("AMIGO_BASE_URL").map_err(|error| {
+            Error::invalid(format!(
+                "{}; it names the server to ask, such as http://127.0.0.1:8080",
+                error.message()
+            ))
+        })?)?;
         let organization = variable("AMIGO_ORGANIZATION_ID")?;
         let http = reqwest::Client::builder()
             .read_timeout(SILENCE)
@@ -48,7 +51,7 @@ impl Client {
         struct SignedIn {
             id_token: String,
         }
-        let answer = send(request).await?;
+        let answer = send(request).await.map_err(too_many_sign_ins)?;
         let signed_in: SignedIn = answer.json().await.map_err(broken)?;
         Ok(Self {
             http,
@@ -105,7 +108,7 @@ pub(super) async fn download(
         "{}/v1/{}/admin/get_prompt_logs/",
         client.base_url, client.organization
     ))
-    .map_err(|error| Error::invalid(format!("AMIGO_BASE_URL is no URL: {error}")))?;
+    .map_err(|error| Error::internal("the URL of the download is none").because(error))?;
     url.query_pairs_mut()
         .append_pair("prompt_log_prefix", prefix);
     if let Some(after) = after {
@@ -174,6 +177,30 @@ pub(super) async fn save(answer: Response, output: &Path) -> Result<u64> {
     Ok(bytes)
 }
 
+/// The server's URL, without a slash at its end.
+fn base_url(given: &str) -> Result<String> {
+    let url = reqwest::Url::parse(given).ok();
+    let is_good =
+        |url: &reqwest::Url| matches!(url.scheme(), "http" | "https") && url.query().is_none();
+    match url.filter(is_good) {
+        Some(_) => Ok(given.trim_end_matches('/').to_owned()),
+        None => Err(Error::invalid(format!(
+            "AMIGO_BASE_URL is {given:?}, which is no URL of a server; give one like http://127.0.0.1:8080"
+        ))),
+    }
+}
+
+/// Every command signs in anew, which is what its user may not know.
+fn too_many_sign_ins(error: Error) -> Error {
+    match error.kind() {
+        Kind::TooMany => Error::too_many(format!(
+            "{}; each command signs in once, and sign-ins with one API key are limited",
+            error.message()
+        )),
+        _ => error,
+    }
+}
+
 fn variable(name: &str) -> Result<String> {
     std::env::var(name)
         .ok()
@@ -192,11 +219,15 @@ async fn send(request: RequestBuilder) -> Result<Response> {
         return Ok(answer);
     }
     let body: Value = answer.json().await.unwrap_or_default();
-    Err(Error::invalid(format!(
-        "the server answered {}: {}",
-        status.as_u16(),
-        detail(status, &body)
-    )))
+    let kind = match status {
+        StatusCode::TOO_MANY_REQUESTS => Kind::TooMany,
+        _ => Kind::Invalid,
+    };
+    let (code, detail) = (status.as_u16(), detail(status, &body));
+    Err(Error::new(
+        kind,
+        format!("the server answered {code}: {detail}"),
+    ))
 }
 
 fn detail(status: StatusCode, body: &Value) -> String {

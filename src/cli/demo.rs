@@ -100,12 +100,13 @@ async fn prepare(context: &Context) -> Result<Credentials> {
             },
         );
     }
+    let directory = open(context).await?;
+    let org = OrgId::parse(ORGANIZATION)?;
+    only_the_demo(&directory, &org, context).await?;
     eprintln!(
         "making the demo in {} (once)",
         context.config.data_dir.display()
     );
-    let directory = open(context).await?;
-    let org = OrgId::parse(ORGANIZATION)?;
     let make = async {
         make_organization(&directory, &org, now).await?;
         let data = DemoData::new(ORGANIZATION, now);
@@ -127,6 +128,20 @@ async fn prepare(context: &Context) -> Result<Credentials> {
 
 async fn open(context: &Context) -> Result<Directory> {
     Directory::open(&context.config.directory_file()).await
+}
+
+/// Refuses a data directory that is somebody's: the demo makes a user and a key there that may do everything, and keeps
+/// the key in the clear.
+async fn only_the_demo(directory: &Directory, org: &OrgId, context: &Context) -> Result<()> {
+    let organizations = directory.organizations().await?;
+    let other = organizations.iter().find(|known| known.org_id != *org);
+    other.map_or(Ok(()), |other| {
+        Err(Error::conflict(format!(
+            "{} holds the organization {}, and the demo only works on data of its own; give it another folder with --data",
+            context.config.data_dir.display(),
+            other.org_id
+        )))
+    })
 }
 
 async fn make_organization(directory: &Directory, org: &OrgId, now: DateTime<Utc>) -> Result<()> {

@@ -120,8 +120,11 @@ impl Create {
         let printed = json!({"temporary_permission_grant_id": id, "expires_at": expires_at});
         context.print(|| id.clone(), printed);
         eprintln!(
-            "granted {} to user {} of organization {} until {expires_at}; to end it before: amigo-admin grant revoke {} {id}",
-            new.grant.permission_name, new.user_id, new.org_id, new.org_id
+            "granted {} to user {} of organization {} until {expires_at}; to end it before: {}",
+            new.grant.permission_name,
+            new.user_id,
+            new.org_id,
+            context.command(format_args!("grant revoke {} {id}", new.org_id))
         );
         Ok(())
     }

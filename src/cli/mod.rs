@@ -27,7 +27,7 @@ mod user;
 
 use std::error::Error as _;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -86,9 +86,16 @@ pub struct Context {
     pub config: Config,
     pub clock: Clock,
     pub json: bool,
+    /// The options of this command line that others of the same data directory need, too, as a shell takes them.
+    options: String,
 }
 
 impl Context {
+    /// Another command on the same data directory, to be pasted.
+    fn command(&self, rest: impl std::fmt::Display) -> String {
+        format!("amigo-admin {}{rest}", self.options)
+    }
+
     /// The result: one JSON object with `--json`, text for people without.
     pub fn print(&self, human: impl FnOnce() -> String, value: serde_json::Value) {
         if self.json {
@@ -131,11 +138,13 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command, config: Option<PathBuf>, data: Option<PathBuf>, json: bool) -> Result<()> {
+    let options = options(data.as_deref(), config.as_deref());
     let config = Config::load(config.as_deref(), data.as_deref())?;
     let context = Context {
         config,
         clock: Clock::system(),
         json,
+        options,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -164,12 +173,54 @@ fn run(command: Command, config: Option<PathBuf>, data: Option<PathBuf>, json: b
     })
 }
 
+/// What the command line gave of these, each followed by a space.
+fn options(data: Option<&Path>, config: Option<&Path>) -> String {
+    let given = [("--data", data), ("--config", config)].into_iter();
+    let given = given.filter_map(|(name, path)| Some((name, path?)));
+    given
+        .map(|(name, path)| format!("{name} {} ", quoted(&path.display().to_string())))
+        .collect()
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./:@%+=,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// The organization, which must be in the directory.
 async fn known_organization(context: &Context, org: &OrgId) -> Result<Organization> {
     let directory = org::open_directory(context).await?;
     directory.organization(org).await?.ok_or_else(|| {
         Error::not_found(format!(
-            "there is no organization {org}; create it first: amigo-admin org create {org}"
+            "there is no organization {org}; create it first: {}",
+            context.command(format_args!("org create {org}"))
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_repeat_the_options_that_name_the_data() {
+        for (data, config, expected) in [
+            (None, None, ""),
+            (Some("/srv/a"), None, "--data /srv/a "),
+            (
+                Some("my data"),
+                Some("it's"),
+                r"--data 'my data' --config 'it'\''s' ",
+            ),
+        ] {
+            assert_eq!(
+                options(data.map(Path::new), config.map(Path::new)),
+                expected
+            );
+        }
+    }
 }

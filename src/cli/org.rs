@@ -120,8 +120,11 @@ async fn create(organization: &Organization, context: &Context) -> Result<()> {
         );
     }
     eprintln!(
-        "created organization {org_id}; next: amigo-admin user create {org_id} USER_ID --role {}",
-        rules::DEFAULT_ADMINISTRATOR_ROLE
+        "created organization {org_id}; next: {}",
+        context.command(format_args!(
+            "user create {org_id} USER_ID --role {}",
+            rules::DEFAULT_ADMINISTRATOR_ROLE
+        ))
     );
     Ok(())
 }

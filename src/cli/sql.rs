@@ -11,8 +11,9 @@ use super::{Context, print, sql_file};
 
 /// Run one SQL query on a server
 ///
-/// The server and who asks come from the environment: `AMIGO_BASE_URL`, `AMIGO_ORGANIZATION_ID`, `AMIGO_API_KEY`,
-/// `AMIGO_API_KEY_ID`, `AMIGO_USER_ID`.
+/// The server and who asks come from the environment: `AMIGO_BASE_URL` (such as `http://127.0.0.1:8080`),
+/// `AMIGO_ORGANIZATION_ID`, `AMIGO_API_KEY`, `AMIGO_API_KEY_ID`, `AMIGO_USER_ID`. Each run signs in once, which a server
+/// allows 5 times a minute with one key, unless it is told otherwise.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The query

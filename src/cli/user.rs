@@ -1,7 +1,7 @@
 //! `amigo-admin user`: makes, lists and deletes the users of an organization.
 
 use clap::Subcommand;
-use rules::{Error, OrgId, Result, RoleName, UserId};
+use rules::{DEFAULT_ADMINISTRATOR_ROLE, Error, OrgId, Result, RoleName, UserId};
 use serde_json::{Value, json};
 
 use super::org::{aligned, iso, open_directory};
@@ -104,9 +104,15 @@ impl Create {
         let made = users.iter().find(|user| user.user_id == *user_id);
         let made = made.ok_or_else(|| Error::internal("the new user is not there"))?;
         context.print(|| user_id.to_string(), as_json(made));
+        // A key signs in whom its role covers.
+        let role = match new.role.as_str() {
+            DEFAULT_ADMINISTRATOR_ROLE => String::new(),
+            role => format!(" --role {role}"),
+        };
         eprintln!(
-            "created user {user_id} of organization {org_id}; next: amigo-admin token {org_id} {user_id}, \
-             or amigo-admin api-key create {org_id}"
+            "created user {user_id} of organization {org_id}; next: {}, or {}",
+            context.command(format_args!("token {org_id} {user_id}")),
+            context.command(format_args!("api-key create {org_id}{role}"))
         );
         Ok(())
     }
@@ -116,7 +122,8 @@ async fn list(org_id: &OrgId, context: &Context) -> Result<()> {
     let directory = open_directory(context).await?;
     if directory.organization(org_id).await?.is_none() {
         return Err(Error::not_found(format!(
-            "there is no organization {org_id}; amigo-admin org list shows all"
+            "there is no organization {org_id}; {} shows all",
+            context.command("org list")
         )));
     }
     let users = directory.users(org_id).await?;

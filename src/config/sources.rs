@@ -1,7 +1,8 @@
 //! Reads settings from the file and the environment and says precisely which one is wrong.
 
+use std::error::Error as _;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use figment::error::Kind;
 use figment::providers::{Format, Serialized, Toml};
@@ -134,8 +135,41 @@ fn typed(text: String, default: &Value) -> Value {
     }
 }
 
-/// Defaults, file and environment laid over each other; ranges are not checked yet.
-pub(super) fn read(file: Option<&Path>, environment: &Environment) -> Result<Config> {
+/// Where settings were given.
+pub(super) struct Origin {
+    file: Option<PathBuf>,
+    /// Those of the environment by path, each with its variable.
+    variables: Vec<(String, String)>,
+}
+
+impl Origin {
+    /// The environment wins over the file, so what it gave is what was read.
+    fn of(&self, path: &str) -> Option<String> {
+        let variable = self.variables.iter().find(|(given, _)| given == path);
+        match (variable, &self.file) {
+            (Some((_, variable)), _) => Some(format!("the environment variable {variable}")),
+            (None, Some(file)) => Some(file.display().to_string()),
+            (None, None) => None,
+        }
+    }
+
+    /// The error with where the setting was given that its sentence begins with.
+    pub(super) fn named(&self, error: Error) -> Error {
+        let message = error.message();
+        let path = message.split([' ', ':']).next().unwrap_or_default();
+        let Some(given) = self.of(path) else {
+            return error;
+        };
+        let named = Error::invalid(format!("{message} (given in {given})"));
+        match error.source() {
+            Some(cause) => named.because(cause.to_string()),
+            None => named,
+        }
+    }
+}
+
+/// Defaults, file and environment laid over each other, and where they were given; ranges are not checked yet.
+pub(super) fn read(file: Option<&Path>, environment: &Environment) -> Result<(Config, Origin)> {
     let mut all = Figment::from(Serialized::defaults(Config::default()));
     if let Some(file) = file {
         let text = std::fs::read_to_string(file).map_err(|error| {
@@ -157,7 +191,14 @@ pub(super) fn read(file: Option<&Path>, environment: &Environment) -> Result<Con
         all = all.merge(Serialized::default(path, value));
     }
     all = clusters_of(all, environment, &mut given)?;
-    all.extract().map_err(|error| explain(&error, file, &given))
+    let origin = Origin {
+        file: file.map(Path::to_owned),
+        variables: given,
+    };
+    match all.extract() {
+        Ok(config) => Ok((config, origin)),
+        Err(error) => Err(explain(&error, &origin)),
+    }
 }
 
 /// Lays the environment's settings of clusters over the file's.
@@ -189,15 +230,10 @@ fn clusters_of(
     Ok(all)
 }
 
-fn explain(error: &figment::Error, file: Option<&Path>, given: &[(String, String)]) -> Error {
+fn explain(error: &figment::Error, origin: &Origin) -> Error {
     let path = error.path.join(".");
-    // The environment wins over the file, so what it gave is what was read.
-    let variable = given.iter().find(|(given, _)| *given == path);
-    let source = match (variable, file) {
-        (Some((_, variable)), _) => format!("the environment variable {variable}"),
-        (None, Some(file)) => file.display().to_string(),
-        (None, None) => "the settings".to_owned(),
-    };
+    let source = origin.of(&path);
+    let source = source.unwrap_or_else(|| "the settings".to_owned());
     Error::invalid(match &error.kind {
         Kind::UnknownField(..) => {
             format!("{path} in {source} is no setting; correct its name or remove it")

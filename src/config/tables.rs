@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rules::{Error, OrgId, Result, TableName};
 use serde::{Deserialize, Serialize};
 
-use super::{Config, OpenId};
+use super::{Config, OpenId, SERVER_TABLES};
 
 /// What is declared of organizations, by id.
 pub type Organizations = BTreeMap<OrgId, Organization>;
@@ -91,9 +91,9 @@ pub(super) fn check(organizations: &Organizations) -> Result<()> {
     for (org, organization) in organizations {
         for (name, table) in &organization.tables {
             let setting = format!("organizations.{org}.tables.{name}");
-            if name.as_str() == "prompt_logs" {
+            if SERVER_TABLES.contains(&name.as_str()) {
                 return Err(Error::invalid(format!(
-                    "{setting}: prompt_logs is the archive's own table; give this one another name"
+                    "{setting}: {name} is a table of the server's own; give this one another name"
                 )));
             }
             if table.path.as_os_str().is_empty() {

@@ -193,11 +193,18 @@ fn every_number_is_refused_just_outside_its_range() {
 #[test]
 fn texts_that_mean_nothing_are_refused_by_name() {
     refused("data_dir = \"\"", &[], &["data_dir is empty"]);
-    refused(
-        "[logs]\nlevel = \"info=loud\"",
-        &[],
-        &["logs.level is \"info=loud\""],
-    );
+    for level in [
+        "info=loud",
+        "inof",
+        "warn,amigo_admin",
+        "inof,amigo_admin=debug",
+    ] {
+        refused(
+            &format!("[logs]\nlevel = {level:?}"),
+            &[],
+            &[&format!("logs.level is {level:?}")],
+        );
+    }
     refused(
         "[server]\ntrusted_proxies = [\"proxy.example\"]",
         &[],
@@ -218,6 +225,32 @@ fn texts_that_mean_nothing_are_refused_by_name() {
         &[],
         &["identity.issuer must be"],
     );
+}
+
+#[test]
+fn a_value_that_cannot_be_meant_is_refused_with_its_source() {
+    for (setting, value) in [
+        ("limits.sql_rows", "0"),
+        ("prompt_logs.key_template", "{"),
+        ("server.public_url", "data.example.com"),
+        ("server.metrics_listen", "9464"),
+        ("logs.level", "inof"),
+        ("identity.issuer", "a b"),
+    ] {
+        let toml = match setting {
+            "limits.sql_rows" => format!("{setting} = {value}"),
+            _ => format!("{setting} = {value:?}"),
+        };
+        refused(&toml, &[], &[setting, "(given in /", "settings.toml)"]);
+        let variable = sources::variable_of(setting);
+        let source = format!("(given in the environment variable {variable})");
+        refused("", &[(&variable, value)], &[setting, &source]);
+        refused(
+            "[limits]\nsql_seconds = 8",
+            &[(&variable, value)],
+            &[setting, &source],
+        );
+    }
 }
 
 #[test]
@@ -291,11 +324,13 @@ fn a_table_that_can_be_none_is_refused_by_name() {
         format!("[organizations.{org}.tables.{table}]\n{rest}")
     };
     let good = "path = \"x\"\nformat = \"csv\"";
-    refused(
-        &declare("acme", "prompt_logs", good),
-        &[],
-        &["organizations.acme.tables.prompt_logs", "another name"],
-    );
+    for own in SERVER_TABLES {
+        refused(
+            &declare("acme", own, good),
+            &[],
+            &["organizations.acme.tables", own, "another name"],
+        );
+    }
     refused(
         &declare("acme", "events", "path = \"\"\nformat = \"csv\""),
         &[],

@@ -12,7 +12,8 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use chrono::TimeDelta;
 use rules::{Error, Kind, Result, Violation};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 /// What is wrong with a value: for a person, and for a program.
 #[derive(Debug)]
@@ -27,7 +28,8 @@ impl Flaw {
 #[derive(Debug)]
 pub(super) struct Fields {
     place: &'static str,
-    values: Map<String, Value>,
+    /// As they were sent: only those that are asked for are looked into.
+    values: BTreeMap<String, Box<RawValue>>,
     violations: Vec<Violation>,
 }
 
@@ -44,12 +46,12 @@ impl Fields {
             _ => Error::invalid("the request body could not be read").because(rejection),
         })?;
         match serde_json::from_slice(&body) {
-            Ok(Value::Object(values)) => Ok(Self {
+            Ok(values) => Ok(Self {
                 place: "body",
                 values,
                 violations: Vec::new(),
             }),
-            Ok(_) => Err(Error::unprocessable(
+            Err(error) if error.is_data() => Err(Error::unprocessable(
                 &["body"],
                 "Input should be a valid object",
                 "model_type",
@@ -64,15 +66,13 @@ impl Fields {
 
     /// Of a query string: each name with the list of its values.
     pub(super) fn of_query(query: Option<&str>) -> Self {
-        let mut values = Map::new();
+        let mut lists: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            let list = values
-                .entry(name)
-                .or_insert_with(|| Value::Array(Vec::new()));
-            if let Value::Array(list) = list {
-                list.push(value.into());
-            }
+            lists.entry(name.into_owned()).or_default().push(value);
         }
+        let raw = |list| to_raw_value(&list).expect("texts are JSON");
+        let values = lists.into_iter().map(|(name, list)| (name, raw(list)));
+        let values = values.collect();
         Self {
             place: "query",
             values,
@@ -111,14 +111,19 @@ impl Fields {
         name: &str,
         read: impl FnOnce(&Value) -> Result<T, Flaw>,
     ) -> Option<T> {
-        match self.values.get(name) {
-            None | Some(Value::Null) => None,
-            Some(_) => self.read(name, read),
+        match self.values.get(name)?.get() {
+            "null" => None,
+            _ => self.read(name, read),
         }
     }
 
     fn read<T>(&mut self, name: &str, read: impl FnOnce(&Value) -> Result<T, Flaw>) -> Option<T> {
-        match read(self.values.get(name)?) {
+        let value = serde_json::from_str(self.values.get(name)?.get());
+        let value = value.map_err(|error| {
+            let msg = format!("JSON decode error: {error}");
+            Flaw(msg, "json_invalid")
+        });
+        match value.and_then(|value| read(&value)) {
             Ok(value) => Some(value),
             Err(flaw) => {
                 self.violate(name, flaw);
@@ -335,6 +340,28 @@ mod tests {
                 "body.gone missing"
             ]
         );
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_not_looked_into() {
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        for value in ["1e999", &"9".repeat(400), &deep] {
+            let body = format!(r#"{{"more": {value}, "name": "n"}}"#);
+            let mut fields = Fields::of_body(Ok(body.into())).unwrap();
+            let name = fields.required("name", text(5));
+            assert_eq!(fields.finish(name).unwrap(), "n");
+            let body = format!(r#"{{"name": {value}}}"#);
+            let mut fields = Fields::of_body(Ok(body.into())).unwrap();
+            assert_eq!(fields.required("name", text(5)), None);
+            assert!(fields.finish(Some(())).is_err());
+        }
+        for body in ["", "{", r#"{"more": 01}"#, r#"{"more": [}"#, "{} {}"] {
+            let error = Fields::of_body(Ok(body.into())).unwrap_err();
+            let Kind::Unprocessable(violations) = error.kind() else {
+                panic!("{error:?}")
+            };
+            assert_eq!(violations[0].kind, "json_invalid", "{body}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! section 4).
 
 use axum::Json;
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use rules::{Error, Kind, Violation};
@@ -52,6 +52,20 @@ impl Problem {
             status: StatusCode::METHOD_NOT_ALLOWED,
             error,
             header: None,
+            is_planned: false,
+        }
+    }
+
+    /// The range asked of a file lies behind its end.
+    pub(super) fn no_such_range(bytes: u64) -> Self {
+        let error = Error::invalid(format!(
+            "the result has {bytes} bytes, and none in this range"
+        ));
+        let whole = HeaderValue::from_str(&format!("bytes */{bytes}"));
+        Self {
+            status: StatusCode::RANGE_NOT_SATISFIABLE,
+            error,
+            header: whole.ok().map(|whole| (CONTENT_RANGE, whole)),
             is_planned: false,
         }
     }

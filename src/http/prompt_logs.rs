@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
+use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -196,7 +197,12 @@ fn deliver(
             bytes: Some(0),
             ..End::new(Outcome::Succeeded)
         });
-        return headers.into_response();
+        // Of no known length, as the archive's own: an empty one would be said to have none.
+        return (
+            headers,
+            Body::from_stream(futures::stream::empty::<Result<bytes::Bytes>>()),
+        )
+            .into_response();
     }
     let comment = comment(&selection, &parameters.prefix);
     let idle = Duration::from_secs(app.config.limits.download_idle_seconds);

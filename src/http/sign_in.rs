@@ -74,8 +74,10 @@ pub(super) async fn post(
     };
     let work = async {
         // What cannot be a user's id is no user; the answer is the same as for any other unknown one.
-        let user_id = UserId::parse(&credentials.user_id).or_else(|_| UserId::parse("nobody"))?;
-        seen.note(&org, &user_id);
+        let user_id = UserId::parse(&credentials.user_id).ok();
+        if let Some(user_id) = &user_id {
+            seen.note(&org, user_id);
+        }
         located(&app, &org, cluster.as_ref()).await?;
         let key_id: String = credentials.key_id.chars().take(KEY_ID_CHARS_MAX).collect();
         let actor = Actor::Claimed(org.clone(), user_id.clone());
@@ -83,7 +85,12 @@ pub(super) async fn post(
         let sign_in = Box::pin(async {
             let token = app
                 .identity
-                .sign_in(&org, &credentials.key_id, &credentials.key, &user_id)
+                .sign_in(
+                    &org,
+                    &credentials.key_id,
+                    &credentials.key,
+                    user_id.as_ref(),
+                )
                 .await?;
             let told = tell(json!({"expires_at": token.expires_at}));
             let signed_in = SignedIn {

@@ -98,6 +98,10 @@ pub(super) async fn post(
 ) -> Result<Response, Problem> {
     let body = parse(Fields::of_body(body)?)?;
     let idempotency_key = idempotency_key(&headers)?;
+    if body.async_query {
+        // Its answer needs one: what cannot be answered is not begun.
+        client.base_url(&app.config.server)?;
+    }
     let cluster = cluster(&app, &headers).await?;
     let caller = authenticate(&app, &org, &headers, &seen).await?;
     let now = app.clock.now();

@@ -209,7 +209,7 @@ fn seconds(query: &SqlQuery, now: DateTime<Utc>) -> f64 {
         (status = 403, body = ErrorResponse, description = "The URL was changed, or was not made here."),
         (status = 408, body = ErrorResponse, description = "The query took longer than it may."),
         (status = 410, body = ErrorResponse, description = "The result has expired, or was deleted."),
-        (status = 416, description = "The result has no such range."),
+        (status = 416, body = ErrorResponse, description = "The result has no such range."),
         ServerErrors,
     )
 )]
@@ -294,8 +294,7 @@ async fn send(
     let range = match asked.map(|asked| range(asked, file.bytes)) {
         Some(Asked::Range(range)) => Some(range),
         Some(Asked::Beyond) => {
-            answer.insert(CONTENT_RANGE, value(format!("bytes */{}", file.bytes)));
-            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, answer).into_response());
+            return Ok((answer, Problem::no_such_range(file.bytes)).into_response());
         }
         Some(Asked::Whole) | None => None,
     };

@@ -7,7 +7,8 @@ use super::{Identity, Token};
 use crate::directory::ApiKey;
 
 impl Identity {
-    /// A token for a user of an organization, in exchange for one of its API keys.
+    /// A token for a user of an organization, in exchange for one of its API keys. `user_id` is none where what was
+    /// given cannot be one.
     ///
     /// # Errors
     /// `NotFound` when there is no such organization. `Unauthenticated` for everything else that can be wrong: an
@@ -18,11 +19,14 @@ impl Identity {
         org_id: &OrgId,
         key_id: &str,
         secret: &str,
-        user_id: &UserId,
+        user_id: Option<&UserId>,
     ) -> Result<Token> {
         self.known_organization(org_id).await?;
         let key = self.directory.api_key(org_id, key_id).await?;
-        let caller = self.directory.caller(org_id, user_id, self.now()).await?;
+        let caller = match user_id {
+            Some(user_id) => self.directory.caller(org_id, user_id, self.now()).await?,
+            None => None,
+        };
         let hash = key.as_ref().map_or(NOBODYS_HASH, |key| &key.secret_hash);
         let matches = self
             .hashing
@@ -30,7 +34,9 @@ impl Identity {
             .await?;
         match (key, caller) {
             (Some(key), Some(caller)) if matches && self.may_sign_in(&key, &caller) => {
-                self.tokens.issue(org_id, user_id, Some(key_id)).await
+                self.tokens
+                    .issue(org_id, &caller.user_id, Some(key_id))
+                    .await
             }
             _ => Err(Error::unauthenticated(
                 "the API key, its id or the user is not valid for this organization",

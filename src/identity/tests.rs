@@ -91,7 +91,7 @@ impl House {
 
     async fn sign_in(&self, org_id: &str, key: (&str, &str), user: &str) -> Result<Token> {
         self.identity
-            .sign_in(&org(org_id), key.0, key.1, &user_id(user))
+            .sign_in(&org(org_id), key.0, key.1, Some(&user_id(user)))
             .await
     }
 }

@@ -174,12 +174,11 @@ pub(super) fn accept(draft: Draft, now: DateTime<Utc>, oldest: DateTime<Utc>) ->
 
 impl Records {
     fn take(&mut self, index: usize, record: Result<&[u8], Reason>) -> Result<()> {
-        let draft = record.and_then(Draft::parse);
-        let log_key = draft.as_ref().ok().map(|draft| draft.log_key.clone());
-        let record = draft
+        let checked = record.clone().and_then(Draft::parse);
+        let checked = checked
             .map_err(|reason| Error::invalid(reason.to_string()))
             .and_then(|draft| accept(draft, self.now, self.oldest));
-        match record {
+        match checked {
             Ok(record) => self.chunk.push(record),
             Err(_) if self.rejected.len() == REJECTED_MAX => {
                 return Err(Error::invalid(format!(
@@ -188,7 +187,7 @@ impl Records {
             }
             Err(error) => self.rejected.push(Rejected {
                 index,
-                log_key,
+                log_key: record.ok().and_then(Draft::named),
                 detail: error.message().to_owned(),
             }),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use prompt_intake::Draft;
+use prompt_intake::{Draft, Object};
 use rules::{Error, LogKey, RequiredPermission, Result};
 
 /// A prompt log, checked. `created_at` has microseconds, what Delta's timestamps hold.
@@ -67,12 +67,14 @@ impl Record {
 /// The list as it is stored. An empty one names no permission, which is what leaving it out means too: the default then
 /// applies.
 fn permissions_text(json: &str) -> Result<Option<String>> {
-    let required: Vec<RequiredPermission> = serde_json::from_str(json).map_err(|error| {
-        Error::invalid(format!(
-            "required_permissions is no list of permissions: {error}"
-        ))
-        .because(error)
-    })?;
+    let required: Vec<Object<RequiredPermission>> =
+        serde_json::from_str(json).map_err(|error| {
+            Error::invalid(format!(
+                "required_permissions is no list of permissions: {error}"
+            ))
+            .because(error)
+        })?;
+    let required: Vec<_> = required.into_iter().map(|Object(one)| one).collect();
     for permission in &required {
         permission.validate()?;
     }
@@ -133,6 +135,10 @@ mod tests {
             r#"{"log_key":"a","system":"","required_permissions":[{"permission_name":"*"}]}"#,
             "permission",
         );
-        check("[", "EOF");
+        check(
+            r#"{"log_key":"a","system":"","required_permissions":[["A:B",{}]]}"#,
+            "sequence, expected an object",
+        );
+        check("[", "sequence, expected an object");
     }
 }

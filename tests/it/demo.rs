@@ -177,6 +177,23 @@ async fn each_default_role_has_a_user_the_key_signs_in(server: &Server) {
     }
 }
 
+#[test]
+fn the_demo_makes_nothing_among_data_that_is_not_its_own() {
+    let data = Data::new();
+    data.org("acme");
+    let output = command(&data, true).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(
+        said.contains("holds the organization acme") && said.contains("--data"),
+        "{said}"
+    );
+    assert!(!data.path().join("demo.json").exists());
+    let organizations = data.ok(["org", "list"]);
+    let organizations = organizations["organizations"].as_array().unwrap().clone();
+    assert_eq!(organizations.len(), 1, "{organizations:?}");
+}
+
 #[tokio::test]
 async fn the_demo_goes_on_where_its_making_was_cut_off() {
     let data = Data::new();

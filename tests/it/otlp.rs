@@ -228,10 +228,12 @@ async fn log_records_are_taken_compressed_or_not() {
 #[tokio::test]
 async fn refusals_speak_the_language_of_the_request() {
     let (server, token) = server(&[("LIMITS__WRITE_BODY_BYTES", "2000")]);
-    let answer = Answer::of(post(&server, &token, TRACES, "{")).await;
-    assert_eq!((answer.status, &answer.json()["code"]), (400, &json!(3)));
-    let message = answer.json()["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("no OTLP request in JSON"), "{message}");
+    for body in ["{", "[]", r#"{"resourceSpans": [[]]}"#] {
+        let answer = Answer::of(post(&server, &token, TRACES, body)).await;
+        assert_eq!((answer.status, &answer.json()["code"]), (400, &json!(3)));
+        let message = answer.json()["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("no OTLP request in JSON"), "{message}");
+    }
 
     let binary = server.request(Method::POST, TRACES).bearer_auth(&token);
     let binary = binary.header("content-type", "application/x-protobuf");

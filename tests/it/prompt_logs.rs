@@ -435,6 +435,7 @@ async fn a_head_request_tells_what_a_download_would_and_sends_nothing() {
         assert!(head.header(name).is_some(), "{name}");
         assert_eq!(head.header(name), get.header(name), "{name}");
     }
+    assert_eq!(head.header("content-length"), None);
 }
 
 #[tokio::test]

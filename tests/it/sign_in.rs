@@ -83,6 +83,7 @@ async fn whatever_is_wrong_with_a_sign_in_the_answer_is_the_same() {
     let server = Server::start(|data| {
         acme(data);
         data.org("globex");
+        data.user(ORG, "nobody", "DefaultUserRole");
     });
     let good = server.data.api_key(ORG);
     let other = server.data.api_key("globex");
@@ -97,8 +98,9 @@ async fn whatever_is_wrong_with_a_sign_in_the_answer_is_the_same() {
         ("another key", &wrong_key, SUPER_ADMINISTRATOR),
         ("another id", &wrong_id, SUPER_ADMINISTRATOR),
         ("a key of another organization", &other, SUPER_ADMINISTRATOR),
-        ("an unknown user", &good, "nobody"),
+        ("an unknown user", &good, "stranger"),
         ("no user id at all", &good, "no/body"),
+        ("no user id, with a space", &good, "no body"),
         (
             "a role the key does not cover",
             &lesser,

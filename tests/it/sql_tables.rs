@@ -84,6 +84,16 @@ fn events(first: i64) -> Vec<Value> {
         .collect()
 }
 
+#[test]
+fn what_is_declared_for_nobody_is_told_at_the_start() {
+    let mut declared = Declared::new();
+    declared.table("events", "parquet");
+    declared.tables = declared.tables.replace(ORG, "acne");
+    let server = declared.serve();
+    let line = server.log_line(|line| line.contains("an organization that does not exist"));
+    assert!(line.contains("WARN") && line.contains("acne"), "{line}");
+}
+
 #[tokio::test]
 async fn a_folder_that_is_replaced_is_read_by_the_next_query() {
     let mut declared = Declared::new();

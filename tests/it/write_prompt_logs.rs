@@ -91,6 +91,8 @@ async fn bad_records_are_named_one_by_one_and_good_ones_written() {
         r#"{"log_key": "new", "system": "s", "created_at": "2999-01-01T00:00:00Z"}"#.to_owned(),
         r#"{"log_key": "wild", "system": "s", "required_permissions": [{"permission_name": "*"}]}"#
             .to_owned(),
+        r#"["list", null, "s", ["h"]]"#.to_owned(),
+        r#"{"log_key": "mistyped", "system": 1}"#.to_owned(),
         log("good/2", "s", &[]).to_string(),
     ];
     let answer = Answer::of(post(&server, &token, body.join("\n"))).await;
@@ -100,11 +102,13 @@ async fn bad_records_are_named_one_by_one_and_good_ones_written() {
     let expected = [
         (1, None, "no prompt log"),
         (2, Some("a//b"), "segment"),
-        (3, None, "both are missing"),
-        (4, None, "64"),
+        (3, Some("none"), "both are missing"),
+        (4, Some("deep"), "64"),
         (5, Some("old"), "no longer kept"),
         (6, Some("new"), "ahead"),
         (7, Some("wild"), "permission"),
+        (8, None, "expected an object"),
+        (9, Some("mistyped"), "expected a string"),
     ];
     let rejected = answer["rejected"].as_array().unwrap();
     assert_eq!(rejected.len(), expected.len(), "{answer}");

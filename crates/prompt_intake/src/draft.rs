@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{RECORD_BYTES_MAX, Reason, nesting, record_too_large};
+use crate::{Object, RECORD_BYTES_MAX, Reason, nesting, record_too_large};
 
 /// A history longer than this is no conversation but a mistake of the writer.
 pub const HISTORY_PROMPTS_MAX: usize = 10_000;
@@ -31,6 +31,7 @@ pub struct Draft {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Wire {
     log_key: String,
     created_at: Option<DateTime<Utc>>,
@@ -46,7 +47,19 @@ struct Wire {
     required_permissions: Option<Box<RawValue>>,
 }
 
+/// What is wrong with a record is told together with its key.
+#[derive(Deserialize)]
+struct Named {
+    log_key: String,
+}
+
 impl Draft {
+    /// The key that a record names, even where it is no prompt log.
+    pub fn named(json: &[u8]) -> Option<String> {
+        let named = serde_json::from_slice::<Object<Named>>(json);
+        named.ok().map(|Object(named)| named.log_key)
+    }
+
     /// Reads one JSON object. Fields it does not know are ignored.
     ///
     /// # Errors
@@ -57,7 +70,7 @@ impl Draft {
             return Err(record_too_large());
         }
         nesting::check(json)?;
-        let wire: Wire = serde_json::from_slice(json)
+        let Object(wire): Object<Wire> = serde_json::from_slice(json)
             .map_err(|error| Reason::new(format!("this is no prompt log: {error}")))?;
         if wire.system.is_none() && wire.history.is_none() {
             return Err(Reason::new(
@@ -150,9 +163,34 @@ mod tests {
             r#"{"log_key":"a","system":"","created_at":"yesterday"}"#,
             "line 1",
         );
-        check("[", "EOF");
+        for list in ["[", "[]", r#"["a",null,"sys",["h"]]"#] {
+            check(list, "invalid type: sequence, expected an object");
+        }
         check("", "EOF");
         check("\u{1}", "no prompt log");
+    }
+
+    #[test]
+    fn a_record_is_named_whatever_else_is_wrong_with_it() {
+        let named = |json: &str| Draft::named(json.as_bytes());
+        let deep = "[".repeat(100) + &"]".repeat(100);
+        for wrong in [
+            r#"{"log_key":"a"}"#.to_owned(),
+            r#"{"system":1,"log_key":"a","created_at":"yesterday"}"#.to_owned(),
+            format!(r#"{{"system":"","attributes":{deep},"log_key":"a"}}"#),
+        ] {
+            assert!(Draft::parse(wrong.as_bytes()).is_err(), "{wrong}");
+            assert_eq!(named(&wrong).as_deref(), Some("a"), "{wrong}");
+        }
+        for nameless in [
+            "{}",
+            r#"{"log_key":1}"#,
+            r#"["a"]"#,
+            r#"{"log_key":"a""#,
+            "\"a\"",
+        ] {
+            assert_eq!(named(nameless), None, "{nameless}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod draft;
 mod nesting;
+mod object;
 pub mod otlp;
 mod splitter;
 
@@ -14,6 +15,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 pub use draft::{Draft, HISTORY_PROMPTS_MAX};
+pub use object::Object;
 pub use splitter::Splitter;
 
 /// The most bytes of one record or one span.

@@ -260,8 +260,19 @@ impl Column {
         }
     }
 
+    /// Whether the row's value is null, wherever its array keeps that.
     pub(crate) fn is_null(&self, row: usize) -> bool {
         self.array.is_null(row)
+            || match &self.values {
+                Values::Null => true,
+                Values::Dictionary { indexes, values } => values.is_null(indexes[row]),
+                Values::Union(union, children) => {
+                    let active = union.type_id(row);
+                    let child = children.iter().find(|(id, _)| *id == active);
+                    child.is_some_and(|(_, child)| child.is_null(union.value_offset(row)))
+                }
+                _ => false,
+            }
     }
 
     /// The row's value where the column holds texts.

@@ -128,12 +128,33 @@ mod tests {
     use std::sync::Arc;
 
     use arrow_array::builder::{Int64Builder, ListBuilder};
+    use arrow_array::types::Int32Type;
     use arrow_array::{
-        ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, StringArray,
-        TimestampMicrosecondArray,
+        ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int64Array,
+        NullArray, StringArray, TimestampMicrosecondArray,
     };
 
     use super::*;
+
+    #[test]
+    fn nothing_is_an_empty_cell_wherever_it_is_kept() {
+        let words: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
+        let dictionary =
+            DictionaryArray::<Int32Type>::new(vec![Some(0), Some(1), None].into(), words);
+        let columns: [(&str, ArrayRef); 3] = [
+            ("n", Arc::new(NullArray::new(3))),
+            ("d", Arc::new(dictionary)),
+            ("i", Arc::new(Int64Array::from(vec![1, 2, 3]))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let mut out = Vec::new();
+        let mut csv = Csv::new(&batch.schema(), &mut out);
+        csv.write(&batch, &mut out).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "n,d,i\r\n,a,1\r\n,,2\r\n,,3\r\n"
+        );
+    }
 
     #[test]
     fn values_are_cells() {

@@ -73,6 +73,7 @@ pub struct Role {
 
 /// What a request, or one prompt log, asks of its caller (the wire contract, sections 5 and 7).
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Hash, Debug)]
+#[serde(expecting = "an object")]
 pub struct RequiredPermission {
     /// `Family:Name`, without wildcards.
     pub permission_name: String,

@@ -14,8 +14,8 @@ const REASON_CHARS_MAX: usize = 1_000;
 pub enum Actor {
     /// A user of this organization or another one, with a token.
     User(OrgId, UserId),
-    /// Who the caller of a sign-in says they are.
-    Claimed(OrgId, UserId),
+    /// Who the caller of a sign-in says they are; nobody, where it cannot be a user's id.
+    Claimed(OrgId, Option<UserId>),
     /// Whoever holds a signed URL.
     UrlHolder,
     /// A user of the machine, with a command.
@@ -44,7 +44,7 @@ impl Opening {
     pub(super) fn row(self, entry_id: String, now: DateTime<Utc>) -> AuditRow {
         let (actor, org, id) = match self.actor {
             Actor::User(org, user) => ("user", Some(org), Some(user.to_string())),
-            Actor::Claimed(org, user) => ("claimed", Some(org), Some(user.to_string())),
+            Actor::Claimed(org, user) => ("claimed", Some(org), user.map(String::from)),
             Actor::UrlHolder => ("url_holder", None, None),
             Actor::Operator(name) => ("operator", None, Some(name)),
         };

@@ -31,6 +31,10 @@ pub use ledger::{Delivery, Ledger};
 /// What the body is sent in: large enough for one system call to carry much, small enough to hold two of.
 const FRAME_BYTES: usize = 256 * 1024;
 const FRAMES_AHEAD: usize = 2;
+/// What the names of a log's entries end in.
+const SYSTEM_ENTRY: &str = "-system";
+const HISTORY_ENTRY: &str = "-history";
+const ERROR_ENTRY: &str = "-error";
 /// For the bytes under way when an archive breaks off.
 const LAST_BYTES: Duration = Duration::from_millis(200);
 
@@ -54,7 +58,7 @@ pub fn stream(
     let span = info_span!(target: TARGET, "send prompt logs");
     tokio::task::spawn_blocking(move || {
         let sending = async move {
-            let mut writer = Writer::new(frames, idle, access, ledger);
+            let mut writer = Writer::new(&selection, frames, idle, access, ledger);
             match writer.write(&selection, &comment).await {
                 Ok(()) => written.store(true, Ordering::Release),
                 Err(Stop::ClientGone) => tracing::debug!("the client ended its download"),
@@ -113,14 +117,16 @@ struct Writer {
 
 impl Writer {
     fn new(
+        selection: &Selection,
         frames: mpsc::Sender<Bytes>,
         idle: Duration,
         access: Access,
         ledger: Arc<Ledger>,
     ) -> Self {
+        let keys = selection.entries.iter().map(|entry| &*entry.key);
         let (archive, names, frame) = (
             Archive::new(),
-            Names::default(),
+            Names::of(keys, &[SYSTEM_ENTRY, HISTORY_ENTRY, ERROR_ENTRY]),
             BytesMut::with_capacity(FRAME_BYTES),
         );
         Self {
@@ -173,7 +179,7 @@ impl Writer {
             .filter(|column| column.is_valid(row));
         if let Some(system) = system {
             let data = self.compressor.system(system, row);
-            self.entry(entry, "-system", data).await?;
+            self.entry(entry, SYSTEM_ENTRY, data).await?;
         }
         if let Some(history) = history {
             let list = history.as_list::<i32>();
@@ -181,9 +187,9 @@ impl Writer {
             let range = usize::try_from(offsets[row]).unwrap_or(0)
                 ..usize::try_from(offsets[row + 1]).unwrap_or(0);
             let data = self.compressor.history(list.values(), range);
-            self.entry(entry, "-history", data).await?;
+            self.entry(entry, HISTORY_ENTRY, data).await?;
         } else if system.is_none() {
-            self.entry(entry, "-history", Data::Stored(Stored::default()))
+            self.entry(entry, HISTORY_ENTRY, Data::Stored(Stored::default()))
                 .await?;
         }
         self.ledger.end(self.bytes);
@@ -198,7 +204,7 @@ impl Writer {
         self.ledger.begin(&entry.key, fate, self.bytes);
         let mut text = Stored::default();
         text.push(Bytes::from(format!("{reason}\n")));
-        self.entry(entry, "-error", Data::Stored(text)).await?;
+        self.entry(entry, ERROR_ENTRY, Data::Stored(text)).await?;
         self.ledger.end(self.bytes);
         Ok(())
     }

@@ -160,6 +160,7 @@ fn a_client_says_which_variable_is_missing_and_why_it_cannot_sign_in() {
     let server = Server::start(|data| data.org(ORG));
     let (id, key) = server.data.api_key(ORG);
     let all = [
+        ("AMIGO_BASE_URL", server.base_url.as_str()),
         ("AMIGO_ORGANIZATION_ID", ORG),
         ("AMIGO_API_KEY", &key),
         ("AMIGO_API_KEY_ID", &id),
@@ -169,7 +170,6 @@ fn a_client_says_which_variable_is_missing_and_why_it_cannot_sign_in() {
         let mut command = program();
         command
             .args(["sql", "SELECT 1"])
-            .env("AMIGO_BASE_URL", &server.base_url)
             .envs(all)
             .env_remove(missing);
         check_output(
@@ -179,9 +179,30 @@ fn a_client_says_which_variable_is_missing_and_why_it_cannot_sign_in() {
             &[&format!("{missing} is not set")],
         );
     }
+    let mut command = program();
+    command
+        .args(["sql", "SELECT 1"])
+        .envs(all)
+        .env_remove("AMIGO_BASE_URL");
+    let said = "such as http://127.0.0.1:8080";
+    check_output(&command.output().unwrap(), "no server is named", 1, &[said]);
     let wrong = (id.clone(), "wrong".to_owned());
     let refused = client(&server, &wrong, AMIGO_ADMINISTRATOR, &["sql", "SELECT 1"]);
     check_output(&refused, "a wrong key", 1, &["401"]);
+    for url in ["127.0.0.1:8080", "localhost:8080", "http://", "/v1"] {
+        let mut command = program();
+        command
+            .args(["prompt-logs", "download", "a/", "-o", "x.zip"])
+            .envs(all)
+            .env("AMIGO_BASE_URL", url);
+        let said = format!("AMIGO_BASE_URL is {url:?}");
+        check_output(
+            &command.output().unwrap(),
+            url,
+            1,
+            &[&said, "http://127.0.0.1:8080"],
+        );
+    }
     let mut command = program();
     // Port 9 is the discard service's, which nobody runs.
     command
@@ -191,4 +212,18 @@ fn a_client_says_which_variable_is_missing_and_why_it_cannot_sign_in() {
     let output = command.output().unwrap();
     check_output(&output, "no server", 1, &["cannot be reached"]);
     assert!(!stderr(&output).contains(&key), "{}", stderr(&output));
+}
+
+#[test]
+fn a_client_says_that_it_is_its_sign_ins_that_are_too_many() {
+    let settings = [
+        ("LIMITS__RATE_LIMITS", "true"),
+        ("LIMITS__SIGNIN_PER_MINUTE", "1"),
+    ];
+    let server = Server::start_with(&settings, |data| data.org(ORG));
+    let key = server.data.api_key(ORG);
+    let run = || client(&server, &key, AMIGO_ADMINISTRATOR, &["sql", "SELECT 1"]);
+    assert!(run().status.success());
+    let said = ["429", "sign-ins with one API key are limited"];
+    check_output(&run(), "too many", 1, &said);
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{ORG, check};
-use crate::support::{ADMINISTRATOR, Data, USER};
+use crate::support::{ADMINISTRATOR, Data, USER, stderr};
 
 #[test]
 fn a_role_is_made_from_a_file_listed_and_assigned() {
@@ -208,4 +208,30 @@ fn keys_and_users_are_listed_and_gone_when_they_are_deleted() {
     );
     check(&data, &["token", ORG, ADMINISTRATOR], 1, &["has no user"]);
     check(&data, &["maintenance", "sideways"], 2, &["sideways"]);
+}
+
+#[test]
+fn what_to_do_next_works_when_it_is_pasted() {
+    let data = Data::new();
+    let program = format!("amigo-admin --data {}", data.path().display());
+    let said = |args: &[&str]| stderr(&data.run(args));
+    let made = said(&["org", "create", ORG]);
+    let next = format!("{program} user create {ORG} USER_ID --role DefaultAdministratorRole");
+    assert!(made.contains(&next), "{made}");
+    for (user, role, key_role) in [
+        ("mia", "DefaultAdministratorRole", ""),
+        (
+            "root",
+            "DefaultSuperAdministratorRole",
+            " --role DefaultSuperAdministratorRole",
+        ),
+    ] {
+        let made = said(&["user", "create", ORG, user, "--role", role]);
+        let next =
+            format!("{program} token {ORG} {user}, or {program} api-key create {ORG}{key_role}\n");
+        assert!(made.contains(&next), "{made}");
+    }
+    let missing = said(&["api-key", "list", "nix"]);
+    let next = format!("{program} org create nix\n");
+    assert!(missing.contains(&next), "{missing}");
 }

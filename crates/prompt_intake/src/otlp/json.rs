@@ -7,29 +7,30 @@ use serde_json::value::RawValue;
 
 use super::model::{Event, Group, Item, Signal};
 use super::value::{Budget, Fault, Fields, Value, parse};
-use crate::{NESTING_MAX, Reason, nesting};
+use crate::{NESTING_MAX, Object, Reason, nesting};
 
 /// Each level of OpenTelemetry's values is up to four of JSON (`{"kvlistValue": {"values": [{"value": …`); the rest is
 /// what surrounds them.
 const LEVELS_MAX: usize = 4 * NESTING_MAX + 16;
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 struct Request<'a> {
     #[serde(borrow, default, alias = "resourceLogs")]
-    resource_spans: Option<Vec<OfResource<'a>>>,
+    resource_spans: Option<Vec<Object<OfResource<'a>>>>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 struct OfResource<'a> {
     #[serde(borrow)]
     resource: Option<&'a RawValue>,
     #[serde(borrow, default, alias = "scopeLogs")]
-    scope_spans: Option<Vec<OfScope<'a>>>,
+    scope_spans: Option<Vec<Object<OfScope<'a>>>>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct OfScope<'a> {
     #[serde(borrow, default, alias = "logRecords")]
     spans: Option<Vec<&'a RawValue>>,
@@ -37,16 +38,16 @@ struct OfScope<'a> {
 
 /// Finds the items of a request and their resources, and reads none of them.
 pub(super) fn groups(request: &[u8]) -> Result<Vec<Group<'_>>, Reason> {
-    let request: Request<'_> = serde_json::from_slice(request)
+    let Object(request): Object<Request<'_>> = serde_json::from_slice(request)
         .map_err(|error| Reason::new(format!("this is no OTLP request in JSON: {error}")))?;
     let groups = request.resource_spans.unwrap_or_default().into_iter();
     Ok(groups
-        .map(|group| {
+        .map(|Object(group)| {
             let scopes = group.scope_spans.unwrap_or_default().into_iter();
             Group {
                 resource: group.resource.map(|json| json.get().as_bytes()),
                 items: scopes
-                    .flat_map(|scope| scope.spans.unwrap_or_default())
+                    .flat_map(|Object(scope)| scope.spans.unwrap_or_default())
                     .map(|json| json.get().as_bytes())
                     .collect(),
             }

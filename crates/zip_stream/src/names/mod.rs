@@ -28,23 +28,46 @@ pub struct Names {
     /// The hash of every folder on the way to a name given, since a key may have hundreds. Two with
     /// one hash are taken for one, which at worst numbers a name without need.
     folders: HashSet<u64>,
+    /// The hashes of the names, and of the folders, of keys that need no change, where others do: no other key gets
+    /// them, whichever comes first.
+    kept_files: HashSet<u64>,
+    kept_folders: HashSet<u64>,
 }
 
 impl Names {
+    /// For an archive of these keys, whose entries have these suffixes.
+    pub fn of<'a>(keys: impl Iterator<Item = &'a str> + Clone, suffixes: &[&str]) -> Self {
+        let is_kept = |key: &&str| safe_path(key) == *key;
+        let mut names = Self::default();
+        if keys.clone().all(|key| is_kept(&key)) {
+            return names;
+        }
+        for key in keys.filter(is_kept) {
+            let entries = suffixes
+                .iter()
+                .map(|suffix| hash(&format!("{key}{suffix}")));
+            names.kept_files.extend(entries);
+            let folders = key.match_indices('/').map(|(slash, _)| hash(&key[..slash]));
+            names.kept_folders.extend(folders);
+        }
+        names
+    }
+
     /// The name of one entry: `log_key` followed by `suffix`.
     ///
-    /// What is not safe becomes `_`; a name that was given before gets `~2`, `~3`, … before the
-    /// suffix. No name is a folder on the way to another, or one of the two could not be unpacked:
+    /// What is not safe becomes `_`; a name that was given before, or is another key's own, gets
+    /// `~2`, `~3`, … before the suffix. No name is a folder on the way to another, or one of the two could not be unpacked:
     /// whichever comes second, folder or file, is numbered in the same way.
     pub fn entry(&mut self, log_key: &str, suffix: &str) -> String {
         let path = safe_path(log_key);
+        let is_kept = path == log_key;
         let suffix = clean(cut(suffix, SUFFIX_BYTES_MAX)).replace(['/', ':'], "_");
         // The last segment is the file, the others are its folders.
         let (folders, stem) = path.split_at(path.rfind('/').map_or(0, |slash| slash + 1));
-        let folders = self.enter(folders);
+        let folders = self.enter(folders, is_kept);
 
         let wanted = name(&folders, stem, "", &suffix);
-        if !self.is_taken(&wanted) {
+        if !self.is_taken(&wanted, is_kept) {
             self.files.insert(wanted.clone());
             return wanted;
         }
@@ -52,7 +75,7 @@ impl Names {
         let free = loop {
             let candidate = name(&folders, stem, &format!("~{number}"), &suffix);
             number += 1;
-            if !self.is_taken(&candidate) {
+            if !self.is_taken(&candidate, is_kept) {
                 break candidate;
             }
         };
@@ -62,13 +85,13 @@ impl Names {
     }
 
     /// The folders, each ended by a slash, with a number where a file has the name.
-    fn enter(&mut self, folders: &str) -> String {
+    fn enter(&mut self, folders: &str, is_kept: bool) -> String {
         let mut path = String::with_capacity(folders.len());
         for segment in folders.split_terminator('/') {
             let parent = path.len();
             path.push_str(segment);
             let mut number = 2;
-            while self.files.contains(&path) {
+            while self.is_file(&path, is_kept) {
                 path.truncate(parent);
                 path = name(&path, segment, &format!("~{number}"), "");
                 number += 1;
@@ -79,8 +102,15 @@ impl Names {
         path
     }
 
-    fn is_taken(&self, name: &str) -> bool {
-        self.files.contains(name) || self.folders.contains(&hash(name))
+    fn is_taken(&self, name: &str, is_kept: bool) -> bool {
+        let hash = hash(name);
+        self.is_file(name, is_kept)
+            || self.folders.contains(&hash)
+            || !is_kept && self.kept_folders.contains(&hash)
+    }
+
+    fn is_file(&self, name: &str, is_kept: bool) -> bool {
+        self.files.contains(name) || !is_kept && self.kept_files.contains(&hash(name))
     }
 }
 

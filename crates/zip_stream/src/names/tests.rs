@@ -94,6 +94,29 @@ fn a_name_given_before_is_numbered() {
 }
 
 #[test]
+fn a_key_that_needs_no_change_keeps_its_name_whatever_comes_first() {
+    for (keys, expected) in [
+        (&["D:/v", "D_/v"][..], &["D_/v~2-system", "D_/v-system"][..]),
+        (&["D_/v", "D:/v"], &["D_/v-system", "D_/v~2-system"]),
+        (&["D:/x", "D_/v"], &["D_/x-system", "D_/v-system"]),
+        // A file of one would be a folder of the other.
+        (
+            &["D:v-system/a", "D_v"],
+            &["D_v-system~2/a-system", "D_v-system"],
+        ),
+        (
+            &["D:v", "D_v-system/a"],
+            &["D_v~2-system", "D_v-system/a-system"],
+        ),
+    ] {
+        let mut names = Names::of(keys.iter().copied(), &SUFFIXES);
+        let given: Vec<String> = keys.iter().map(|key| names.entry(key, "-system")).collect();
+        assert_eq!(given, expected);
+        assert!(is_unpackable(&given));
+    }
+}
+
+#[test]
 fn numbering_a_cut_name_keeps_the_limit() {
     let mut names = Names::default();
     let key = "a".repeat(900);
@@ -218,13 +241,20 @@ proptest! {
 
     #[test]
     fn distinct_valid_keys_keep_their_names(
-        keys in prop::collection::hash_set(valid_key(), 0..20)
+        keys in prop::collection::hash_set(valid_key(), 0..20),
+        others in prop::collection::hash_set(hostile(), 0..5),
     ) {
-        let mut names = Names::default();
-        for key in keys {
+        let all = || others.iter().chain(&keys).map(String::as_str);
+        let mut names = Names::of(all(), &SUFFIXES);
+        let mut given = Vec::new();
+        for key in all() {
             for suffix in SUFFIXES {
-                prop_assert_eq!(names.entry(&key, suffix), format!("{key}{suffix}"));
+                given.push(names.entry(key, suffix));
+                if keys.contains(key) && safe_path(key) == key {
+                    prop_assert_eq!(given.last(), Some(&format!("{key}{suffix}")));
+                }
             }
         }
+        prop_assert!(is_unpackable(&given), "{:?}", given);
     }
 }
