@@ -40,8 +40,8 @@ pub type Report<'a> = dyn FnMut(&'static str, u64) + Send + 'a;
 /// appends, or with `replace` gives it the file's columns and rows instead of its own.
 ///
 /// # Errors
-/// `Invalid` names the line that cannot be read or the column that does not fit; nothing is changed then. `Conflict`,
-/// `StorageFull`, `Unavailable`.
+/// `Invalid` names the line that cannot be read or the column that does not fit; nothing is changed then. `Conflict`:
+/// the table is being copied or imported into. `StorageFull`, `Unavailable`.
 pub async fn import_file(
     lake: &Lake,
     target: Target<'_>,
@@ -50,6 +50,7 @@ pub async fn import_file(
     report: &mut Report<'_>,
 ) -> Result<Imported> {
     let format = Format::of(file)?;
+    let _locked = lake.lock(target.org, target.table)?;
     let survey = import::survey(file, format, &mut |bytes| report("reading", bytes))?;
     let existing = lake.open(target.org, target.table).await?;
     let columns = match &existing {

@@ -174,6 +174,8 @@ struct Sync<'a> {
 impl Sync<'_> {
     async fn run(&self, full: bool) -> Result<Synced> {
         let (lake, org, name) = (self.lake, self.org, self.name);
+        // Until the table is clean again: the files of another copy, which nothing names yet, would be cleaned away.
+        let _locked = lake.lock(org, name)?;
         let copied = Copied::open(lake, org, name).await?;
         if let Some(copied) = &copied
             && !full

@@ -1,6 +1,6 @@
 //! Copies of collections in the lake: whole, of what changed, again, and killed.
 
-use std::process::{Output, Stdio};
+use std::process::{Child, Output, Stdio};
 use std::time::Duration;
 
 use mongodb::bson::{DateTime, Document, doc};
@@ -167,4 +167,62 @@ async fn a_table_that_is_read_from_the_cluster_stays_there_beside_its_copy() {
         live.rows(ORG, "SELECT count(*) FROM messages").await,
         json!([[3_001]])
     );
+}
+
+/// Copies in another process, slowly, once it has begun to read.
+async fn copying(live: &Live, more: &[&str]) -> Child {
+    live.proxy.forget_commands();
+    live.proxy
+        .set("getMore", Fate::Late(Duration::from_millis(300)));
+    let data = &live.server.data;
+    let mut command = data.command();
+    command.arg("--config").arg(config_file(data));
+    command.args(["table", "sync", ORG, "messages"]).args(more);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    while live.proxy.named("getMore").is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    child
+}
+
+fn import(data: &Data, more: &[&str]) -> Output {
+    let file = data.write("rows.ndjson", "{\"_id\": 1, \"text\": \"imported\"}\n");
+    let mut command = data.command();
+    command.arg("--config").arg(config_file(data));
+    command.args(["table", "import", ORG, "messages"]);
+    command.arg(file).args(more).stdin(Stdio::null());
+    command.output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_writes_a_table_that_is_being_copied_is_refused() {
+    let Some(live) = live("batch_documents = 500").await else {
+        return;
+    };
+    let data = live.server.data.clone();
+    let since = ["--since-field", "updated_at"];
+    synced(&data, &since);
+    let child = copying(&live, &["--full"]).await;
+    for refused in [
+        sync(&data, &since),
+        sync(&data, &["--full"]),
+        import(&data, &["--replace"]),
+        import(&data, &[]),
+    ] {
+        assert_eq!(refused.status.code(), Some(1));
+        let said = stderr(&refused);
+        assert!(said.contains("is running"), "{said}");
+    }
+    let copied = child.wait_with_output().unwrap();
+    assert!(copied.status.success(), "{}", stderr(&copied));
+    live.proxy.clear();
+    const COUNT: &str = "SELECT text, count(*) FROM messages GROUP BY text";
+    assert_eq!(live.rows_soon(ORG, COUNT).await, json!([["first", 3_000]]));
+    // One that was killed is in nobody's way.
+    let mut child = copying(&live, &["--full"]).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    live.proxy.clear();
+    assert_eq!(synced(&data, &since)["whole"], false);
 }
