@@ -21,7 +21,7 @@ use rules::{Error, OrgId, Result, TableName};
 use super::append::delta_columns;
 use super::{
     DataFileWriter, Lake, ObjectReader, commit_noting, discard, discard_uncommitted, import,
-    table_properties, unavailable,
+    replace_noting, table_properties, unavailable,
 };
 
 /// Who makes copies, in the table's log.
@@ -197,20 +197,25 @@ impl<'a> Copy<'a> {
     /// `Conflict` when another writer changed the table meanwhile; `StorageFull`, `Unavailable`.
     pub async fn replace_all(
         mut self,
-        copied: Option<&Copied>,
+        copied: Option<Copied>,
         reached: Option<(&str, i64)>,
     ) -> Result<u64> {
         self.end().await?;
         let adds: Vec<Add> = self.files.drain(..).map(|file| file.add).collect();
-        let mode = match copied {
-            Some(_) => SaveMode::Overwrite,
-            None => SaveMode::ErrorIfExists,
-        };
         let notes = self.notes(reached);
         let (lake, org, name) = (self.lake, self.org, self.name);
         let columns = delta_columns(&self.schema)?;
-        let made = lake.create_noting(org, name, columns, &[], adds.clone(), notes, mode);
-        if let Err(error) = made.await {
+        let made = match copied {
+            Some(mut copied) => {
+                replace_noting(&mut copied.table, columns, adds.clone(), notes).await
+            }
+            None => {
+                let mode = SaveMode::ErrorIfExists;
+                let made = lake.create_noting(org, name, columns, &[], adds.clone(), notes, mode);
+                made.await.map(drop)
+            }
+        };
+        if let Err(error) = made {
             discard_uncommitted(lake, org, name, &error, &adds).await;
             return Err(error);
         }

@@ -28,7 +28,9 @@ use std::time::Duration;
 use deltalake_core::kernel::transaction::{
     CommitBuilder, CommitProperties, TableReference, TransactionError,
 };
-use deltalake_core::kernel::{Action, Add, Remove, StructField, Transaction};
+use deltalake_core::kernel::{
+    Action, Add, Remove, StructField, StructType, Transaction, new_metadata,
+};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::{StreamExt, TryStreamExt};
@@ -46,6 +48,8 @@ pub use object_reader::ObjectReader;
 
 /// The store's message for the caller when the lake cannot be reached; the cause goes to the log.
 const UNAVAILABLE: &str = "the organization's storage did not answer; try again";
+
+const NOT_PARTITIONED: [&str; 0] = [];
 
 const OVERTAKEN: &str = "another writer changed the table at the same moment; try again";
 
@@ -320,6 +324,38 @@ pub async fn commit(table: &mut DeltaTable, adds: Vec<Add>, removes: Vec<Remove>
     commit_as(operation, table, adds, removes).await
 }
 
+/// Makes these columns and data files the table's only ones, exactly on top of the version `table` was loaded at, and
+/// moves `table` there. The columns are of kinds that every version of Delta's protocol has.
+///
+/// # Errors
+/// As [`commit`].
+async fn replace_noting(
+    table: &mut DeltaTable,
+    columns: Vec<StructField>,
+    adds: Vec<Add>,
+    notes: Vec<Transaction>,
+) -> Result<()> {
+    let failed = |error| Error::internal("a table's columns cannot be written").because(error);
+    let schema = StructType::try_new(columns).map_err(|error| failed(error.to_string()))?;
+    // None of the properties of before: one may ask for what these files do not have.
+    let properties: [(&str, &str); 0] = [];
+    let metadata = new_metadata(&schema, NOT_PARTITIONED, properties)
+        .map_err(|error| failed(error.to_string()))?;
+    let snapshot = table.snapshot().map_err(unavailable)?;
+    let operation = DeltaOperation::Create {
+        mode: SaveMode::Overwrite,
+        location: table.log_store().root_url().clone(),
+        protocol: snapshot.protocol().clone(),
+        metadata: metadata.clone(),
+    };
+    let removes = remove_all(table).await?;
+    let actions = [Action::Metadata(metadata)]
+        .into_iter()
+        .chain(changes(adds, removes, notes))
+        .collect();
+    commit_actions(operation, table, actions).await
+}
+
 /// The same for another operation than a write; readers of the log are told its name.
 pub async fn commit_as(
     operation: DeltaOperation,
@@ -338,12 +374,27 @@ async fn commit_noting(
     removes: Vec<Remove>,
     notes: Vec<Transaction>,
 ) -> Result<()> {
-    let actions = removes
+    let actions = changes(adds, removes, notes).collect();
+    commit_actions(operation, table, actions).await
+}
+
+fn changes(
+    adds: Vec<Add>,
+    removes: Vec<Remove>,
+    notes: Vec<Transaction>,
+) -> impl Iterator<Item = Action> {
+    removes
         .into_iter()
         .map(Action::Remove)
         .chain(adds.into_iter().map(Action::Add))
         .chain(notes.into_iter().map(Action::Txn))
-        .collect();
+}
+
+async fn commit_actions(
+    operation: DeltaOperation,
+    table: &mut DeltaTable,
+    actions: Vec<Action>,
+) -> Result<()> {
     let snapshot = table.snapshot().map_err(unavailable)?;
     let committed = CommitBuilder::from(commit_properties())
         .with_actions(actions)

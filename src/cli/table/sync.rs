@@ -213,7 +213,7 @@ impl Sync<'_> {
         let reached = field.zip(greatest.max(from));
         let rows = match (copied, from) {
             (Some(copied), Some(_)) => copy.replace_some(copied, reached).await?,
-            (copied, _) => copy.replace_all(copied.as_ref(), reached).await?,
+            (copied, _) => copy.replace_all(copied, reached).await?,
         };
         self.clean().await;
         Ok(Synced {

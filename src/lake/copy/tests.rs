@@ -39,7 +39,7 @@ impl Place {
         let mut copy = self.begin(None);
         copy.write(&batch(rows)).await.unwrap();
         let copied = self.copied().await;
-        copy.replace_all(copied.as_ref(), reached).await.unwrap();
+        copy.replace_all(copied, reached).await.unwrap();
     }
 
     async fn replace_some(&self, batches: &[&[(&str, i64)]], reached: i64) -> Result<u64> {
@@ -160,6 +160,15 @@ async fn what_another_writer_commits_meanwhile_is_not_undone() {
     assert_eq!(*error.kind(), rules::Kind::Conflict);
     assert_eq!(place.rows().await, map(&[("b", 3)]));
     assert_eq!(place.data_files(), before + 1, "nothing is left over");
+    // Nor by a copy of all rows, which would take its note of how far it came for its own.
+    let mut late = place.begin(None);
+    late.write(&batch(&[("a", 4)])).await.unwrap();
+    let copied = place.copied().await;
+    place.replace_some(&[&[("c", 5)]], 5).await.unwrap();
+    let error = late.replace_all(copied, None).await.unwrap_err();
+    assert_eq!(*error.kind(), rules::Kind::Conflict);
+    assert_eq!(place.rows().await, map(&[("b", 3), ("c", 5)]));
+    assert_eq!(place.data_files(), before + 2, "nothing is left over");
 }
 
 #[tokio::test]
