@@ -13,9 +13,11 @@ use deltalake_core::protocol::SaveMode;
 use object_store::ObjectStore;
 use rules::{Error, OrgId, Result, TableName};
 
+use super::copy::not_copied;
 use super::import::{self, Column, Format};
 use super::{
-    DataFileWriter, Lake, commit, discard, discard_uncommitted, table_properties, unavailable,
+    DataFileWriter, Lake, commit_noting, discard, discard_uncommitted, table_properties,
+    unavailable,
 };
 
 /// What became of a file's rows.
@@ -78,8 +80,11 @@ pub async fn import_file(
             return Err(error);
         }
     };
+    let notes = vec![not_copied()];
     let committed = match existing {
-        Some(mut table) if !target.replace => commit(&mut table, files.clone(), Vec::new()).await,
+        Some(mut table) if !target.replace => {
+            commit_noting(&mut table, files.clone(), Vec::new(), notes).await
+        }
         existing => {
             let mode = if existing.is_some() {
                 SaveMode::Overwrite
@@ -87,7 +92,8 @@ pub async fn import_file(
                 SaveMode::ErrorIfExists
             };
             let (org, table) = (target.org, target.table);
-            let made = lake.create(org, table, delta_columns, &[], files.clone(), mode);
+            let adds = files.clone();
+            let made = lake.create_noting(org, table, delta_columns, &[], adds, notes, mode);
             made.await.map(drop)
         }
     };

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use chrono::{DateTime, Utc};
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::{Add, Remove, Transaction};
-use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::protocol::SaveMode;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path as StorePath;
@@ -26,6 +26,9 @@ use super::{
 
 /// Who makes copies, in the table's log.
 const COPIED: &str = "amigo-admin table sync";
+
+/// In the place of when a copy was made: the table has rows of elsewhere since.
+const NOT_COPIED: i64 = 0;
 
 /// Rows whose keys are held in memory while they take the place of older ones.
 const CHANGED_MAX: usize = 8_000_000;
@@ -49,12 +52,13 @@ impl Copied {
         Ok(table.map(|table| Self { table }))
     }
 
-    /// Whether it was made as a copy, and not by an import or another program.
+    /// Whether it was made as a copy, and nothing was imported since.
     ///
     /// # Errors
     /// `Unavailable`.
     pub async fn is_copy(&self) -> Result<bool> {
-        Ok(self.note(COPIED).await?.is_some())
+        let copied = self.note(COPIED).await?;
+        Ok(copied.is_some_and(|copied| copied != NOT_COPIED))
     }
 
     /// How far the copy was in the order of this field when it was last made: rows behind it may have changed since.
@@ -86,6 +90,15 @@ impl Copied {
         let log = self.table.log_store();
         let noted = state.transaction_version(log.as_ref(), name).await;
         noted.map_err(unavailable)
+    }
+}
+
+/// The note that a table is no copy any more, for the commit that brings other rows into it.
+pub(super) fn not_copied() -> Transaction {
+    Transaction {
+        app_id: COPIED.to_owned(),
+        version: NOT_COPIED,
+        last_updated: None,
     }
 }
 
@@ -244,15 +257,10 @@ impl<'a> Copy<'a> {
                 return Err(error);
             }
         };
-        let operation = DeltaOperation::Write {
-            mode: SaveMode::Append,
-            partition_by: None,
-            predicate: None,
-        };
         let (lake, org, name) = (self.lake, self.org, self.name);
         let notes = self.notes(reached);
         let table = &mut copied.table;
-        if let Err(error) = commit_noting(operation, table, adds.clone(), removes, notes).await {
+        if let Err(error) = commit_noting(table, adds.clone(), removes, notes).await {
             discard_uncommitted(lake, org, name, &error, &adds).await;
             return Err(error);
         }

@@ -316,12 +316,23 @@ pub async fn open_foreign(store: Arc<dyn ObjectStore>, url: &Url) -> Result<Opti
 /// # Errors
 /// `Conflict` when another writer committed first, `StorageFull`, `Unavailable`.
 pub async fn commit(table: &mut DeltaTable, adds: Vec<Add>, removes: Vec<Remove>) -> Result<()> {
+    commit_noting(table, adds, removes, Vec::new()).await
+}
+
+/// The same, with notes for later writers in the commit.
+async fn commit_noting(
+    table: &mut DeltaTable,
+    adds: Vec<Add>,
+    removes: Vec<Remove>,
+    notes: Vec<Transaction>,
+) -> Result<()> {
     let operation = DeltaOperation::Write {
         mode: SaveMode::Append,
         partition_by: None,
         predicate: None,
     };
-    commit_as(operation, table, adds, removes).await
+    let actions = changes(adds, removes, notes).collect();
+    commit_actions(operation, table, actions).await
 }
 
 /// Makes these columns and data files the table's only ones, exactly on top of the version `table` was loaded at, and
@@ -363,18 +374,7 @@ pub async fn commit_as(
     adds: Vec<Add>,
     removes: Vec<Remove>,
 ) -> Result<()> {
-    commit_noting(operation, table, adds, removes, Vec::new()).await
-}
-
-/// The same, with notes for later writers in the commit.
-async fn commit_noting(
-    operation: DeltaOperation,
-    table: &mut DeltaTable,
-    adds: Vec<Add>,
-    removes: Vec<Remove>,
-    notes: Vec<Transaction>,
-) -> Result<()> {
-    let actions = changes(adds, removes, notes).collect();
+    let actions = changes(adds, removes, Vec::new()).collect();
     commit_actions(operation, table, actions).await
 }
 

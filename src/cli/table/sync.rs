@@ -182,7 +182,7 @@ impl Sync<'_> {
             && !copied.is_copy().await?
         {
             return Err(Error::conflict(format!(
-                "the lake has a table {name} that is no copy of a collection; give --full to replace it"
+                "the lake has a table {name} that is no copy of a collection, or has imported rows; give --full to replace it"
             )));
         }
         let mut decoder = Decoder::new(&self.table.columns, self.table.is_strict);

@@ -226,3 +226,30 @@ async fn who_writes_a_table_that_is_being_copied_is_refused() {
     live.proxy.clear();
     assert_eq!(synced(&data, &since)["whole"], false);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_were_imported_are_only_replaced_with_full() {
+    let Some(live) = live("").await else {
+        return;
+    };
+    let data = live.server.data.clone();
+    let since = ["--since-field", "updated_at"];
+    for (how, rows) in [
+        (&["--replace"] as &[&str], json!([["imported", 1]])),
+        (&[], json!([["first", 3_000], ["imported", 1]])),
+    ] {
+        synced(&data, &[&since as &[&str], &["--full"]].concat());
+        let imported = import(&data, how);
+        assert!(imported.status.success(), "{}", stderr(&imported));
+        for more in [&since as &[&str], &[]] {
+            let refused = sync(&data, more);
+            assert_eq!(refused.status.code(), Some(1), "{how:?} {more:?}");
+            let said = stderr(&refused);
+            assert!(said.contains("--full"), "{said}");
+        }
+        const COUNT: &str = "SELECT text, count(*) FROM messages GROUP BY text ORDER BY text";
+        assert_eq!(live.rows_soon(ORG, COUNT).await, rows, "{how:?}");
+    }
+    assert_eq!(synced(&data, &["--full"])["rows"], 3_000);
+    assert_eq!(synced(&data, &[])["rows"], 3_000);
+}
