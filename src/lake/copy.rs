@@ -27,6 +27,9 @@ use super::{
 /// Who makes copies, in the table's log.
 const COPIED: &str = "amigo-admin table sync";
 
+/// Of what the columns of a copy were made, in the table's log; no field has this name for its [`reached_name`].
+const SOURCE: &str = "amigo-admin table sync, columns";
+
 /// In the place of when a copy was made: the table has rows of elsewhere since.
 const NOT_COPIED: i64 = 0;
 
@@ -35,6 +38,19 @@ const CHANGED_MAX: usize = 8_000_000;
 
 /// A row's key, as a hash that no two keys share.
 type Key = [u8; 16];
+
+/// Of what a copy's columns are made: equal for the same, whatever they are called and hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source(i64);
+
+impl Source {
+    /// Of everything that tells how the columns are made.
+    pub fn of(description: &[u8]) -> Self {
+        let mut number = [0; 8];
+        number.copy_from_slice(&blake3::hash(description).as_bytes()[..8]);
+        Self(i64::from_le_bytes(number))
+    }
+}
 
 /// A copy, as it is now.
 #[derive(Debug)]
@@ -69,11 +85,11 @@ impl Copied {
         self.note(&reached_name(field)).await
     }
 
-    /// Whether its columns are these.
+    /// Whether its columns are these, and were made of the same.
     ///
     /// # Errors
     /// `Unavailable`.
-    pub fn has_columns(&self, schema: &Schema) -> Result<bool> {
+    pub async fn has_columns(&self, schema: &Schema, source: &Source) -> Result<bool> {
         let stored = self.table.snapshot().map_err(unavailable)?;
         let stored = stored.snapshot().arrow_schema();
         let columns = |schema: &Schema| -> Vec<(String, DataType)> {
@@ -82,7 +98,8 @@ impl Copied {
                 .map(|field| (field.name().clone(), field.data_type().clone()))
                 .collect()
         };
-        Ok(columns(&stored) == columns(&stored_schema(schema)))
+        Ok(columns(&stored) == columns(&stored_schema(schema))
+            && self.note(SOURCE).await? == Some(source.0))
     }
 
     async fn note(&self, name: &str) -> Result<Option<i64>> {
@@ -114,6 +131,7 @@ pub struct Copy<'a> {
     name: &'a TableName,
     store: Arc<dyn ObjectStore>,
     schema: SchemaRef,
+    source: Source,
     now: DateTime<Utc>,
     writer: Option<DataFileWriter>,
     files: Vec<Written>,
@@ -134,14 +152,15 @@ struct Written {
 }
 
 impl<'a> Copy<'a> {
-    /// A copy with the columns of `schema`. With `key`, rows take the place of those that have the same value there.
+    /// A copy with the columns of `schema`, which are made of `source`. With `key`, rows take the place of those that have
+    /// the same value there.
     ///
     /// # Errors
     /// `Invalid` where a table cannot have such columns.
     pub fn begin(
         lake: &'a Lake,
         (org, name): (&'a OrgId, &'a TableName),
-        schema: &Schema,
+        (schema, source): (&Schema, Source),
         key: Option<usize>,
         now: DateTime<Utc>,
     ) -> Result<Self> {
@@ -153,6 +172,7 @@ impl<'a> Copy<'a> {
             name,
             store: lake.table_store(org, name)?,
             schema: stored_schema(schema),
+            source,
             now,
             writer: None,
             files: Vec::new(),
@@ -283,7 +303,8 @@ impl<'a> Copy<'a> {
         };
         let reached = reached.map(|(field, at)| note(reached_name(field), at));
         let copied = note(COPIED.to_owned(), now);
-        [copied].into_iter().chain(reached).collect()
+        let source = note(SOURCE.to_owned(), self.source.0);
+        [copied, source].into_iter().chain(reached).collect()
     }
 
     async fn end(&mut self) -> Result<()> {

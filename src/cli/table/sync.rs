@@ -19,7 +19,7 @@ use crate::clusters::{Answers, Asking, Collections};
 use crate::guard::Action;
 use crate::lake::Lake;
 use crate::lake::clean::clean;
-use crate::lake::copy::{Copied, Copy};
+use crate::lake::copy::{Copied, Copy, Source};
 
 /// Rows and bytes of a batch on its way to the lake.
 const BATCH_ROWS: usize = 8192;
@@ -204,7 +204,8 @@ impl Sync<'_> {
             None => None,
         };
         let (now, schema) = (self.context.clock.now(), decoder.schema());
-        let mut copy = Copy::begin(lake, (org, name), &schema, key, now)?;
+        let columns = (schema.as_ref(), self.source()?);
+        let mut copy = Copy::begin(lake, (org, name), columns, key, now)?;
         if let Err(error) = self.fill(&mut copy, &mut decoder, filter).await {
             copy.discard().await;
             return Err(error);
@@ -231,8 +232,9 @@ impl Sync<'_> {
         since: &Since,
         decoder: &Decoder,
     ) -> Result<Option<i64>> {
-        if !copied.has_columns(&decoder.schema())? {
-            eprintln!("the columns changed since the last copy; all documents are copied");
+        let (schema, source) = (decoder.schema(), self.source()?);
+        if !copied.has_columns(&schema, &source).await? {
+            eprintln!("the columns are not made as in the last copy; all documents are copied");
             return Ok(None);
         }
         let reached = copied.reached(&since.field).await?;
@@ -243,6 +245,13 @@ impl Sync<'_> {
             );
         }
         Ok(reached)
+    }
+
+    /// Fields and kinds of the columns: a text may be one of the documents', an ObjectId or JSON.
+    fn source(&self) -> Result<Source> {
+        let columns = serde_json::to_vec(&self.table.columns)
+            .map_err(|error| Error::internal("columns cannot be told").because(error))?;
+        Ok(Source::of(&columns))
     }
 
     /// The column that tells documents apart.

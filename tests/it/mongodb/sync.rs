@@ -228,6 +228,35 @@ async fn who_writes_a_table_that_is_being_copied_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn columns_that_are_made_of_something_else_are_copied_anew() {
+    const COLUMNS: &str = "[clusters.main.collections.messages]\ncolumns = [
+        { name = \"_id\", type = \"BIGINT\" },
+        { name = \"text\", type = \"STRING\" },
+        { name = \"updated_at\", type = \"TIMESTAMP\" },
+    ]";
+    let Some(live) = live(COLUMNS).await else {
+        return;
+    };
+    let data = live.server.data.clone();
+    let since = ["--since-field", "updated_at"];
+    let declared = std::fs::read_to_string(config_file(&data)).unwrap();
+    let count = "SELECT count(*), count(DISTINCT _id), min(text) FROM messages";
+    for (column, first) in [
+        ("type = \"STRING\"", json!("first")),
+        ("type = \"JSON\"", json!("\"first\"")),
+        ("type = \"JSON\", path = \"of\"", json!("{\"n\":0}")),
+    ] {
+        let changed = declared.replace("type = \"STRING\"", column);
+        std::fs::write(config_file(&data), changed).unwrap();
+        assert_eq!(synced(&data, &since)["whole"], true, "{column}");
+        assert_eq!(synced(&data, &since)["whole"], false, "{column}");
+        let rows = live.rows_soon(ORG, count).await;
+        let row = rows[0].as_array().unwrap();
+        assert_eq!(row[..], [json!(3_000), json!(3_000), first], "{column}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_that_were_imported_are_only_replaced_with_full() {
     let Some(live) = live("").await else {
         return;
