@@ -233,11 +233,17 @@ impl<'a> Copy<'a> {
         copied: Option<Copied>,
         reached: Option<(&str, i64)>,
     ) -> Result<u64> {
-        self.end().await?;
+        let ended = self.end().await;
+        let columns = match ended.and_then(|()| delta_columns(&self.schema)) {
+            Ok(columns) => columns,
+            Err(error) => {
+                self.discard().await;
+                return Err(error);
+            }
+        };
         let adds: Vec<Add> = self.files.drain(..).map(|file| file.add).collect();
         let notes = self.notes(reached);
         let (lake, org, name) = (self.lake, self.org, self.name);
-        let columns = delta_columns(&self.schema)?;
         let made = match copied {
             Some(mut copied) => {
                 replace_noting(&mut copied.table, columns, adds.clone(), notes).await
@@ -264,7 +270,10 @@ impl<'a> Copy<'a> {
         mut copied: Copied,
         reached: Option<(&str, i64)>,
     ) -> Result<u64> {
-        self.end().await?;
+        if let Err(error) = self.end().await {
+            self.discard().await;
+            return Err(error);
+        }
         if self.rows == 0 {
             return Ok(0);
         }
