@@ -35,6 +35,13 @@ pub(super) struct Place {
     pub(super) has_collation: bool,
 }
 
+impl Place {
+    pub(super) fn collation(&self) -> Option<Collation> {
+        let simple = || Collation::builder().locale("simple").build();
+        self.has_collation.then(simple)
+    }
+}
+
 /// The batches of one cursor. Dropping it kills the cursor on the cluster.
 #[derive(Debug)]
 pub struct Answers {
@@ -190,8 +197,7 @@ impl Reading {
         let left = left.clamp(Duration::from_millis(1), LONGEST);
         let batch = self.cluster.settings.batch_documents;
         let comment = self.asking.comment.as_str();
-        let simple = || Collation::builder().locale("simple").build();
-        let collation = self.place.has_collation.then(simple);
+        let collation = self.place.collation();
         match &self.command {
             Command::Find(find) => {
                 let mut options = FindOptions::builder()
