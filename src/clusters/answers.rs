@@ -121,10 +121,12 @@ impl Reading {
             return Ok(());
         };
         loop {
+            // The batch first: one that is there, as the cursor's first is when it opens, says how the cursor is called,
+            // and only by that name it is killed.
             let batch = tokio::select! {
                 biased;
-                () = self.sender.closed() => return Ok(()),
                 batch = timeout_at(deadline, open.cursor.next()) => batch,
+                () = self.sender.closed() => return Ok(()),
             };
             drop(scan);
             let Some(batch) = batch.map_err(|_| errors::timed_out())? else {
