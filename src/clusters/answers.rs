@@ -7,7 +7,9 @@ use collections::Command;
 use futures::StreamExt;
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
-use mongodb::options::{AggregateOptions, Collation, FindOptions, SelectionCriteria};
+use mongodb::options::{
+    AggregateOptions, Collation, FindOptions, ReadPreference, SelectionCriteria,
+};
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 use rules::{Error, Kind, Result};
 use tokio::runtime::Handle;
@@ -200,6 +202,8 @@ impl Reading {
         let batch = self.cluster.settings.batch_documents;
         let comment = self.asking.comment.as_str();
         let collation = self.place.collation();
+        let primary = || SelectionCriteria::ReadPreference(ReadPreference::Primary);
+        let criteria = self.asking.of_primary.then(primary);
         match &self.command {
             Command::Find(find) => {
                 let mut options = FindOptions::builder()
@@ -211,6 +215,7 @@ impl Reading {
                 options.sort = find.sort.clone();
                 options.limit = find.limit;
                 options.collation = collation;
+                options.selection_criteria = criteria;
                 let find = collection.find(find.filter.clone());
                 find.with_options(options).batch().await
             }
@@ -221,6 +226,7 @@ impl Reading {
                     .comment(Bson::from(comment))
                     .build();
                 options.collation = collation;
+                options.selection_criteria = criteria;
                 let aggregate = collection.aggregate(pipeline.clone());
                 aggregate.with_options(options).batch().await
             }

@@ -51,6 +51,8 @@ pub struct Asking {
     pub deadline: Instant,
     /// What the cluster's own log and list of operations call it.
     pub comment: String,
+    /// Of a replica set, the primary is asked, which alone has every change; otherwise whom the connection string says.
+    pub of_primary: bool,
 }
 
 /// The collections of one organization.

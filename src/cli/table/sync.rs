@@ -282,6 +282,9 @@ impl Sync<'_> {
         let asking = Asking {
             deadline: Instant::now() + TIME,
             comment: format!("amigo-admin table sync {}", self.name),
+            // A secondary can be behind the one that was asked how far the field goes: what it lacks would be taken for
+            // copied.
+            of_primary: self.since.is_some(),
         };
         self.collections.ask(self.name, question, &asking).await
     }

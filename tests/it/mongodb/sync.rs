@@ -282,3 +282,29 @@ async fn rows_that_were_imported_are_only_replaced_with_full() {
     assert_eq!(synced(&data, &["--full"])["rows"], 3_000);
     assert_eq!(synced(&data, &[])["rows"], 3_000);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changed_is_asked_of_the_one_server_that_has_every_change() {
+    let Some(live) = live("batch_documents = 500").await else {
+        return;
+    };
+    let (live, second) = live.with_two_servers().await;
+    let data = live.server.data.clone();
+    for (more, elsewhere) in [
+        (&["--since-field", "updated_at"] as &[&str], false),
+        (&["--since-field", "updated_at"], false),
+        (&["--full"], true),
+    ] {
+        live.proxy.forget_commands();
+        second.forget_commands();
+        synced(&data, more);
+        let mut finds = live.proxy.named("find");
+        finds.extend(second.named("find"));
+        finds.retain(|find| find.to_string().contains("table sync"));
+        assert!(!finds.is_empty(), "{more:?}");
+        for find in finds {
+            let may_be_behind = find.to_string().contains("secondary");
+            assert_eq!(may_be_behind, elsewhere, "{more:?}: {find}");
+        }
+    }
+}
