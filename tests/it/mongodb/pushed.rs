@@ -486,6 +486,26 @@ async fn a_cursor_that_opens_for_nobody_is_killed_on_every_server() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_that_nest_deeply_are_answered_and_cost_no_worker() {
+    let Some(live) = live(50, Set::default()).await else {
+        return;
+    };
+    let deeper = |inner: &str| {
+        (0..10).fold(inner.to_owned(), |inner, n| {
+            format!("(n = {n} OR (n < {} AND {inner}))", 1_000 + n)
+        })
+    };
+    let sql = format!(
+        "WITH a AS (SELECT n, text, {} AS p FROM numbers), b AS (SELECT n, text, {} AS p FROM a), \
+         c AS (SELECT n, text, {} AS p FROM b) SELECT count(*) FROM c WHERE p",
+        deeper("text <> 'number 30'"),
+        deeper("p"),
+        deeper("p"),
+    );
+    assert_eq!(live.rows(ORG, &sql).await, json!([[49]]));
+}
+
 /// Waits for a command of this name.
 async fn wait(live: &Live, name: &str) -> Document {
     let started = Instant::now();
