@@ -1,6 +1,6 @@
-//! Folders of the data directory: only their owner may look into them.
+//! Folders and files of the data directory: only their owner may look into them.
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::path::Path;
 
 use rules::{Error, Result};
@@ -36,4 +36,16 @@ pub fn create_private(folder: &Path) -> Result<()> {
     builder.create(folder).map_err(|error| {
         Error::invalid(format!("cannot create {}: {error}", folder.display())).because(error)
     })
+}
+
+/// Opens a file for appending; one that is made is private to this user of the machine.
+///
+/// # Errors
+/// What the operating system says.
+pub fn open_private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }

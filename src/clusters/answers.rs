@@ -7,7 +7,9 @@ use collections::Command;
 use futures::StreamExt;
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
-use mongodb::options::{AggregateOptions, Collation, FindOptions, SelectionCriteria};
+use mongodb::options::{
+    AggregateOptions, Collation, FindOptions, ReadPreference, SelectionCriteria,
+};
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 use rules::{Error, Kind, Result};
 use tokio::runtime::Handle;
@@ -33,6 +35,13 @@ pub(super) struct Place {
     pub(super) collection: String,
     /// Whether the question must say that strings compare by their bytes.
     pub(super) has_collation: bool,
+}
+
+impl Place {
+    pub(super) fn collation(&self) -> Option<Collation> {
+        let simple = || Collation::builder().locale("simple").build();
+        self.has_collation.then(simple)
+    }
 }
 
 /// The batches of one cursor. Dropping it kills the cursor on the cluster.
@@ -114,10 +123,12 @@ impl Reading {
             return Ok(());
         };
         loop {
+            // The batch first: one that is there, as the cursor's first is when it opens, says how the cursor is called,
+            // and only by that name it is killed.
             let batch = tokio::select! {
                 biased;
-                () = self.sender.closed() => return Ok(()),
                 batch = timeout_at(deadline, open.cursor.next()) => batch,
+                () = self.sender.closed() => return Ok(()),
             };
             drop(scan);
             let Some(batch) = batch.map_err(|_| errors::timed_out())? else {
@@ -190,8 +201,9 @@ impl Reading {
         let left = left.clamp(Duration::from_millis(1), LONGEST);
         let batch = self.cluster.settings.batch_documents;
         let comment = self.asking.comment.as_str();
-        let simple = || Collation::builder().locale("simple").build();
-        let collation = self.place.has_collation.then(simple);
+        let collation = self.place.collation();
+        let primary = || SelectionCriteria::ReadPreference(ReadPreference::Primary);
+        let criteria = self.asking.of_primary.then(primary);
         match &self.command {
             Command::Find(find) => {
                 let mut options = FindOptions::builder()
@@ -203,6 +215,7 @@ impl Reading {
                 options.sort = find.sort.clone();
                 options.limit = find.limit;
                 options.collation = collation;
+                options.selection_criteria = criteria;
                 let find = collection.find(find.filter.clone());
                 find.with_options(options).batch().await
             }
@@ -213,6 +226,7 @@ impl Reading {
                     .comment(Bson::from(comment))
                     .build();
                 options.collation = collation;
+                options.selection_criteria = criteria;
                 let aggregate = collection.aggregate(pipeline.clone());
                 aggregate.with_options(options).batch().await
             }

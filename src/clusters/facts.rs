@@ -53,7 +53,7 @@ impl KnownFacts {
 /// # Errors
 /// `Unavailable`, and what else the cluster says.
 pub(super) async fn find(cluster: &Cluster, database: &str, listed: &Listed) -> Result<Facts> {
-    if listed.is_view {
+    if listed.is_view || listed.is_refused {
         return Ok(Facts::default());
     }
     let client = cluster.client().await?;

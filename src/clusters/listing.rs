@@ -21,33 +21,35 @@ const FAILED: Duration = Duration::from_secs(5);
 const FIRST: Duration = Duration::from_secs(2);
 const LATER: Duration = Duration::from_secs(5);
 
-/// A collection or a view.
+/// A collection or a view, or what else a database has under a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Listed {
     pub(super) name: String,
     pub(super) is_view: bool,
+    /// No table by itself: a collection of another kind, or a view with an order of its own, which cannot be asked to
+    /// compare by bytes.
+    pub(super) is_refused: bool,
     /// Its strings compare in another order than by their bytes where a question does not say otherwise.
     pub(super) has_collation: bool,
 }
 
 impl Listed {
-    /// From an entry of `listCollections`; none for what no query may read: the server's own, collections of another
-    /// kind, and views with an order of their own, which cannot be asked to compare by bytes.
+    /// From an entry of `listCollections`; none for the server's own.
     fn of(entry: &Document) -> Option<Self> {
         let name = entry.get_str("name").ok()?;
-        let is_view = match entry.get_str("type") {
-            Ok("view") => true,
-            Ok("collection") | Err(_) => false,
-            Ok(_) => return None,
+        let (is_view, is_other) = match entry.get_str("type") {
+            Ok("view") => (true, false),
+            Ok("collection") | Err(_) => (false, false),
+            Ok(_) => (false, true),
         };
         let options = entry.get_document("options").ok();
         let collation = options.and_then(|options| options.get_document("collation").ok());
         let has_collation =
             collation.is_some_and(|collation| !matches!(collation.get_str("locale"), Ok("simple")));
-        let is_refused = name.starts_with("system.") || is_view && has_collation;
-        (!is_refused).then(|| Self {
+        (!name.starts_with("system.")).then(|| Self {
             name: name.to_owned(),
             is_view,
+            is_refused: is_other || is_view && has_collation,
             has_collation,
         })
     }
@@ -75,8 +77,9 @@ pub(super) fn tables(
     declared: &BTreeMap<TableName, DeclaredCollection>,
     listed: &[Listed],
 ) -> BTreeMap<TableName, String> {
-    let there: HashSet<&str> = listed.iter().map(|listed| listed.name.as_str()).collect();
-    let others = listed.iter().filter_map(|listed| {
+    let listed = || listed.iter().filter(|listed| !listed.is_refused);
+    let there: HashSet<&str> = listed().map(|listed| listed.name.as_str()).collect();
+    let others = listed().filter_map(|listed| {
         let name = TableName::parse(&listed.name).ok()?;
         (!declared.contains_key(&name)).then_some(name)
     });
@@ -94,6 +97,15 @@ pub(super) fn tables(
             Some((name, collection))
         })
         .collect()
+}
+
+fn named(listed: &[Listed], name: &str) -> Option<Listed> {
+    listed.iter().find(|listed| listed.name == name).cloned()
+}
+
+/// Whether a collection can be a table.
+pub(super) fn is_table(listed: &[Listed], collection: &str) -> bool {
+    named(listed, collection).is_some_and(|listed| !listed.is_refused)
 }
 
 /// The collections of one database.
@@ -163,9 +175,9 @@ impl Listing {
     /// # Errors
     /// `Unavailable`.
     pub(super) async fn find(self: &Arc<Self>, name: &str) -> Result<Option<Listed>> {
-        let named = |listed: &[Listed]| listed.iter().find(|listed| listed.name == name).cloned();
+        let table = |listed: &[Listed]| named(listed, name).filter(|listed| !listed.is_refused);
         let now = Instant::now();
-        let known = named(&self.current().await?);
+        let known = table(&self.current().await?);
         // What was listed since is as new as can be.
         let is_new = self
             .state()
@@ -178,16 +190,36 @@ impl Listing {
         if self.state().has_failed(now) {
             return Err(self.no_answer("it did not answer seconds ago"));
         }
-        Ok(named(&self.renew(now, LATER).await?))
+        Ok(table(&self.renew(now, LATER).await?))
     }
 
-    /// The collection of that name, as far as is known.
+    /// What has that name, as far as is known.
     ///
     /// # Errors
     /// `Unavailable`: nothing was ever known, and the cluster does not answer.
     pub(super) async fn known(self: &Arc<Self>, name: &str) -> Result<Option<Listed>> {
-        let listed = self.current().await?;
-        Ok(listed.iter().find(|listed| listed.name == name).cloned())
+        Ok(named(&self.current().await?, name))
+    }
+
+    /// What has that name, as the cluster said seconds ago; where nothing had it then, as it says now.
+    ///
+    /// # Errors
+    /// `Unavailable`: the cluster does not answer.
+    pub(super) async fn recent(&self, name: &str) -> Result<Option<Listed>> {
+        let now = Instant::now();
+        {
+            let state = self.state();
+            if let Some((at, listed)) = &state.listed
+                && now < *at + FRESH
+                && let Some(listed) = named(listed, name)
+            {
+                return Ok(Some(listed));
+            }
+            if state.has_failed(now) {
+                return Err(self.no_answer("it did not answer seconds ago"));
+            }
+        }
+        Ok(named(&self.renew(now, LATER).await?, name))
     }
 
     /// The collections as the cluster says now.
@@ -311,10 +343,14 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_own_collections_and_other_kinds_are_not_listed() {
-        let of = |entry: Document| Listed::of(&entry).map(|listed| listed.name);
+    fn the_servers_own_collections_and_other_kinds_are_no_tables() {
+        let of = |entry: Document| {
+            let listed: Vec<Listed> = Listed::of(&entry).into_iter().collect();
+            let tables = tables(&BTreeMap::new(), &listed);
+            tables.into_values().next()
+        };
         assert_eq!(
-            of(doc! {"name": "system.views", "type": "collection"}),
+            Listed::of(&doc! {"name": "system.views", "type": "collection"}),
             None
         );
         assert_eq!(of(doc! {"name": "t", "type": "timeseries"}), None);
@@ -329,11 +365,18 @@ mod tests {
     fn a_collation_is_known_and_a_view_with_one_is_no_table() {
         let of = |kind: &str, locale: &str| {
             let options = doc! {"collation": {"locale": locale}};
-            Listed::of(&doc! {"name": "t", "type": kind, "options": options})
+            Listed::of(&doc! {"name": "t", "type": kind, "options": options}).unwrap()
         };
-        assert!(of("collection", "de").unwrap().has_collation);
-        assert!(!of("collection", "simple").unwrap().has_collation);
-        assert_eq!(of("view", "de"), None);
-        assert!(of("view", "simple").is_some());
+        for (kind, locale, has_collation, is_refused) in [
+            ("collection", "de", true, false),
+            ("collection", "simple", false, false),
+            ("view", "de", true, true),
+            ("view", "simple", false, false),
+            ("timeseries", "de", true, true),
+        ] {
+            let listed = of(kind, locale);
+            assert_eq!(listed.has_collation, has_collation, "{kind} {locale}");
+            assert_eq!(listed.is_refused, is_refused, "{kind} {locale}");
+        }
     }
 }

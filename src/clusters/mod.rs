@@ -28,6 +28,7 @@ use crate::directory::{Directory, StoredCollection};
 use crate::metrics::Metrics;
 
 pub use answers::Answers;
+use answers::Place;
 use cluster::Cluster;
 use facts::Facts;
 use listing::Listing;
@@ -50,6 +51,8 @@ pub struct Asking {
     pub deadline: Instant,
     /// What the cluster's own log and list of operations call it.
     pub comment: String,
+    /// Of a replica set, the primary is asked, which alone has every change; otherwise whom the connection string says.
+    pub of_primary: bool,
 }
 
 /// The collections of one organization.
@@ -245,7 +248,7 @@ impl Collections {
             )));
         }
         let listed = self.listing().renewed().await?;
-        if !listed.iter().any(|listed| listed.name == collection) {
+        if !listing::is_table(&listed, collection) {
             return Ok(None);
         }
         let sampled = self.sampled(name, collection).await?.ok_or_else(|| {
@@ -275,19 +278,30 @@ impl Collections {
         let collection = self
             .collection(name)
             .ok_or_else(|| Error::not_found(format!("there is no collection behind {name}")))?;
-        let listing = self.listing();
-        let listed = tokio::time::timeout_at(asking.deadline, listing.known(collection));
-        let listed = listed.await.map_err(|_| errors::timed_out())??;
+        let place = tokio::time::timeout_at(asking.deadline, self.place(collection));
+        let place = place.await.map_err(|_| errors::timed_out())??;
         Ok(answers::ask(
             &self.cluster,
-            answers::Place {
-                database: self.database.clone(),
-                collection: collection.to_owned(),
-                has_collation: listed.is_some_and(|listed| listed.has_collation),
-            },
+            place,
             question.command(self.tenant().as_ref()),
             asking,
         ))
+    }
+
+    /// Where questions about a collection go. Where the database is shared, a collation could take another organization's
+    /// id for this one's, so what was listed some time ago is not enough.
+    async fn place(&self, collection: &str) -> Result<Place> {
+        let listing = self.listing();
+        let listed = match self.tenant() {
+            Some(_) => listing.recent(collection).await?,
+            None => listing.known(collection).await?,
+        };
+        Ok(Place {
+            database: self.database.clone(),
+            collection: collection.to_owned(),
+            // One that is not there has none. Nor need it be said: some that only pretend to be MongoDB refuse the word.
+            has_collation: listed.is_some_and(|listed| listed.has_collation),
+        })
     }
 
     fn listing(&self) -> Arc<Listing> {
@@ -328,8 +342,8 @@ impl Collections {
         collection: &str,
     ) -> Result<Option<StoredCollection>> {
         let tenant = self.tenant();
-        let sample =
-            sample::take(&self.cluster, &self.database, collection, tenant.as_ref()).await?;
+        let place = self.place(collection).await?;
+        let sample = sample::take(&self.cluster, &place, tenant.as_ref()).await?;
         let now = self.clusters.clock.now();
         Ok(sample.map(|(columns, documents)| StoredCollection {
             name: name.clone(),

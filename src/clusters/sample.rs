@@ -5,12 +5,14 @@ use std::time::Duration;
 use collections::{Column, Command, Filter, Question, Tenant};
 use futures::StreamExt;
 use mongodb::Collection;
+use mongodb::action::Action;
 use mongodb::bson::{Document, doc};
 use mongodb::error::ErrorKind;
 use mongodb::raw_batch_cursor::RawBatchCursor;
 use rules::Result;
 use tokio::time::timeout;
 
+use super::answers::Place;
 use super::cluster::Cluster;
 use super::errors;
 
@@ -33,16 +35,15 @@ const OTHERWISE: [i32; 4] = [238, 168, 40324, 50];
 /// `Unavailable`, and what else the cluster says.
 pub(super) async fn take(
     cluster: &Cluster,
-    database: &str,
-    collection: &str,
+    place: &Place,
     tenant: Option<&Tenant>,
 ) -> Result<Option<(Vec<Column>, usize)>> {
-    let database = cluster.database(database).await?;
-    let collection = database.collection::<Document>(collection);
+    let database = cluster.database(&place.database).await?;
+    let collection = database.collection::<Document>(&place.collection);
     let taken = async {
         let _scan = cluster.scans.acquire().await;
-        let cursor = match random(&collection, tenant).await {
-            Err(error) if finds_otherwise(&error) => first(&collection, tenant).await,
+        let cursor = match random(&collection, place, tenant).await {
+            Err(error) if finds_otherwise(&error) => first(&collection, place, tenant).await,
             answer => answer,
         };
         batches(cursor?).await
@@ -72,6 +73,7 @@ fn finds_otherwise(error: &mongodb::error::Error) -> bool {
 /// Documents from anywhere.
 async fn random(
     collection: &Collection<Document>,
+    place: &Place,
     tenant: Option<&Tenant>,
 ) -> mongodb::error::Result<RawBatchCursor> {
     let mut pipeline = Vec::new();
@@ -85,6 +87,9 @@ async fn random(
         .aggregate(pipeline)
         .max_time(TIME)
         .comment(COMMENT)
+        .optional(place.collation(), |aggregate, collation| {
+            aggregate.collation(collation)
+        })
         .batch()
         .await
 }
@@ -92,6 +97,7 @@ async fn random(
 /// The documents that the server finds first.
 async fn first(
     collection: &Collection<Document>,
+    place: &Place,
     tenant: Option<&Tenant>,
 ) -> mongodb::error::Result<RawBatchCursor> {
     collection
@@ -99,6 +105,9 @@ async fn first(
         .limit(i64::from(DOCUMENTS))
         .max_time(TIME)
         .comment(COMMENT)
+        .optional(place.collation(), |find, collation| {
+            find.collation(collation)
+        })
         .batch()
         .await
 }

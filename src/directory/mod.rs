@@ -5,7 +5,7 @@
 //! can come back. One file per resource; instants are stored as Unix milliseconds.
 //! Not here: who may do what (`rules`), secrets in the clear (only hashes and the server's own signing keys arrive).
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,8 @@ use sqlx::sqlite::{
 use sqlx::{Connection as _, QueryBuilder, Row, Sqlite, SqlitePool, Transaction};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+
+use crate::folder::{create_private, open_private};
 
 mod api_keys;
 mod audit;
@@ -77,7 +79,7 @@ impl Directory {
     /// made, `Unavailable` when another process held it for too long.
     pub async fn open(file: &Path) -> Result<Self> {
         let folder = file.parent().unwrap_or(file);
-        crate::folder::create_private(folder)?;
+        create_private(folder)?;
         Self::connect(file).await
     }
 
@@ -102,7 +104,8 @@ impl Directory {
         // Only when there is none: closing any handle on the file would drop the locks that SQLite holds on it for
         // other connections of this process.
         if !file.exists() {
-            create_private(file).map_err(|error| cannot_create(file, error))?;
+            // SQLite gives its journals the mode of the database.
+            open_private(file).map_err(|error| cannot_create(file, error))?;
         }
         let options = SqliteConnectOptions::new()
             .filename(file)
@@ -145,7 +148,7 @@ impl Directory {
 
 /// Waits for the right to open the database; dropping the file gives it back, as does the end of the process.
 async fn lock(path: &Path) -> Result<File> {
-    let file = create_private(path).map_err(|error| cannot_create(path, error))?;
+    let file = open_private(path).map_err(|error| cannot_create(path, error))?;
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
         match file.try_lock() {
@@ -164,15 +167,6 @@ async fn lock(path: &Path) -> Result<File> {
             }
         }
     }
-}
-
-/// Opens a file for writing. `SQLite` gives its journals the mode of the database.
-fn create_private(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 fn cannot_create(path: &Path, error: std::io::Error) -> Error {

@@ -76,11 +76,30 @@ fn signal(group: Pid, signal: Signal) {
 
 /// Why a worker gave no answer.
 #[derive(Debug)]
-pub(super) struct Broken(std::io::Error);
+pub(super) enum Broken {
+    /// A pipe to it ended.
+    Pipe(std::io::Error),
+    /// It said what this server does not understand, or the other way round.
+    Message(std::io::Error),
+}
+
+impl Broken {
+    fn message(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Message(std::io::Error::other(error))
+    }
+
+    fn error(&self) -> &std::io::Error {
+        match self {
+            Self::Pipe(error) | Self::Message(error) => error,
+        }
+    }
+}
 
 impl From<Broken> for Box<dyn std::error::Error + Send + Sync> {
     fn from(broken: Broken) -> Self {
-        broken.0.into()
+        match broken {
+            Broken::Pipe(error) | Broken::Message(error) => error.into(),
+        }
     }
 }
 
@@ -93,29 +112,30 @@ pub(super) struct Ended {
 }
 
 async fn say(input: &mut ChildStdin, said: &Input) -> Result<(), Broken> {
-    let frame = frame(said).map_err(Broken)?;
-    input.write_all(&frame).await.map_err(Broken)
+    let frame = frame(said).map_err(Broken::message)?;
+    input.write_all(&frame).await.map_err(Broken::Pipe)
 }
 
 /// The worker's next message, and the body of an answer.
 async fn hear(output: &mut BufReader<ChildStdout>) -> Result<(Message, Vec<u8>), Broken> {
-    let length = output.read_u32_le().await.map_err(Broken)? as usize;
+    let length = output.read_u32_le().await.map_err(Broken::Pipe)? as usize;
     if length > FRAME_BYTES_MAX {
         return Err(unexpected(&format!("a message of {length} bytes")));
     }
     let mut message = vec![0; length];
-    output.read_exact(&mut message).await.map_err(Broken)?;
-    let message = serde_json::from_slice(&message).map_err(|error| Broken(error.into()))?;
+    let read = output.read_exact(&mut message).await;
+    read.map_err(Broken::Pipe)?;
+    let message = serde_json::from_slice(&message).map_err(Broken::message)?;
     let mut body = Vec::new();
     if let Message::Answer(answer) = &message {
         body.resize(answer.bytes, 0);
-        output.read_exact(&mut body).await.map_err(Broken)?;
+        output.read_exact(&mut body).await.map_err(Broken::Pipe)?;
     }
     Ok((message, body))
 }
 
 fn unexpected(what: &str) -> Broken {
-    Broken(std::io::Error::other(format!("unexpected: {what}")))
+    Broken::message(format!("unexpected: {what}"))
 }
 
 impl Worker {
@@ -201,7 +221,7 @@ impl Worker {
                 said = attended.next() => {
                     failure = failure.or(said.failure);
                     say(input, &said.input).await?;
-                    input.write_all(&said.body).await.map_err(Broken)?;
+                    input.write_all(&said.body).await.map_err(Broken::Pipe)?;
                 }
             }
         }
@@ -226,7 +246,7 @@ impl Worker {
         }
     }
 
-    /// Says of a worker that died in the middle of a query what the query did.
+    /// Says of a worker that gave no answer what its query did.
     pub(super) async fn autopsy(mut self, broken: Broken) -> Error {
         self.end().await;
         let mut last_words = Vec::new();
@@ -235,15 +255,60 @@ impl Worker {
         let last_words = String::from_utf8_lossy(&last_words).into_owned();
         tracing::warn!(
             last_words,
-            error = &broken.0 as &dyn std::error::Error,
+            error = broken.error() as &dyn std::error::Error,
             "a query ended its worker"
         );
-        if last_words.contains("overflowed its stack") {
-            return Error::invalid("the query nests too deeply; simplify it").because(last_words);
+        cause_of_death(broken, last_words)
+    }
+}
+
+fn cause_of_death(broken: Broken, last_words: String) -> Error {
+    match broken {
+        Broken::Message(error) => Error::internal("the query could not be run").because(error),
+        Broken::Pipe(_) if last_words.contains("overflowed its stack") => {
+            Error::invalid("the query nests too deeply; simplify it").because(last_words)
         }
-        Error::invalid(
+        Broken::Pipe(_) => Error::invalid(
             "the query needed more memory than one query may use; narrow it or aggregate earlier",
         )
-        .because(last_words)
+        .because(last_words),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rules::Kind;
+
+    use super::*;
+
+    #[test]
+    fn only_a_worker_that_is_gone_needed_too_much() {
+        let gone = || Broken::Pipe(std::io::ErrorKind::UnexpectedEof.into());
+        let deep = serde_json::from_str::<serde_json::Value>(&"[".repeat(200)).unwrap_err();
+        for (broken, last_words, kind, said) in [
+            (gone(), "", Kind::Invalid, "more memory"),
+            (
+                gone(),
+                "thread 'main' has overflowed its stack",
+                Kind::Invalid,
+                "nests too deeply",
+            ),
+            (
+                Broken::message(deep),
+                "",
+                Kind::Internal,
+                "could not be run",
+            ),
+            (
+                unexpected("a message"),
+                "",
+                Kind::Internal,
+                "could not be run",
+            ),
+        ] {
+            let error = cause_of_death(broken, last_words.to_owned());
+            assert_eq!(*error.kind(), kind, "{error}");
+            assert!(error.message().contains(said), "{error}");
+        }
     }
 }

@@ -13,9 +13,11 @@ use deltalake_core::protocol::SaveMode;
 use object_store::ObjectStore;
 use rules::{Error, OrgId, Result, TableName};
 
+use super::copy::not_copied;
 use super::import::{self, Column, Format};
 use super::{
-    DataFileWriter, Lake, commit, discard, discard_uncommitted, table_properties, unavailable,
+    DataFileWriter, Lake, commit_noting, discard, discard_uncommitted, table_properties,
+    unavailable,
 };
 
 /// What became of a file's rows.
@@ -40,8 +42,8 @@ pub type Report<'a> = dyn FnMut(&'static str, u64) + Send + 'a;
 /// appends, or with `replace` gives it the file's columns and rows instead of its own.
 ///
 /// # Errors
-/// `Invalid` names the line that cannot be read or the column that does not fit; nothing is changed then. `Conflict`,
-/// `StorageFull`, `Unavailable`.
+/// `Invalid` names the line that cannot be read or the column that does not fit; nothing is changed then. `Conflict`:
+/// the table is being copied or imported into. `StorageFull`, `Unavailable`.
 pub async fn import_file(
     lake: &Lake,
     target: Target<'_>,
@@ -50,6 +52,7 @@ pub async fn import_file(
     report: &mut Report<'_>,
 ) -> Result<Imported> {
     let format = Format::of(file)?;
+    let _locked = lake.lock(target.org, target.table)?;
     let survey = import::survey(file, format, &mut |bytes| report("reading", bytes))?;
     let existing = lake.open(target.org, target.table).await?;
     let columns = match &existing {
@@ -77,8 +80,11 @@ pub async fn import_file(
             return Err(error);
         }
     };
+    let notes = vec![not_copied()];
     let committed = match existing {
-        Some(mut table) if !target.replace => commit(&mut table, files.clone(), Vec::new()).await,
+        Some(mut table) if !target.replace => {
+            commit_noting(&mut table, files.clone(), Vec::new(), notes).await
+        }
         existing => {
             let mode = if existing.is_some() {
                 SaveMode::Overwrite
@@ -86,7 +92,8 @@ pub async fn import_file(
                 SaveMode::ErrorIfExists
             };
             let (org, table) = (target.org, target.table);
-            let made = lake.create(org, table, delta_columns, &[], files.clone(), mode);
+            let adds = files.clone();
+            let made = lake.create_noting(org, table, delta_columns, &[], adds, notes, mode);
             made.await.map(drop)
         }
     };

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use chrono::{DateTime, Utc};
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::{Add, Remove, Transaction};
-use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::protocol::SaveMode;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path as StorePath;
@@ -21,17 +21,36 @@ use rules::{Error, OrgId, Result, TableName};
 use super::append::delta_columns;
 use super::{
     DataFileWriter, Lake, ObjectReader, commit_noting, discard, discard_uncommitted, import,
-    table_properties, unavailable,
+    replace_noting, table_properties, unavailable,
 };
 
 /// Who makes copies, in the table's log.
 const COPIED: &str = "amigo-admin table sync";
+
+/// Of what the columns of a copy were made, in the table's log; no field has this name for its [`reached_name`].
+const SOURCE: &str = "amigo-admin table sync, columns";
+
+/// In the place of when a copy was made: the table has rows of elsewhere since.
+const NOT_COPIED: i64 = 0;
 
 /// Rows whose keys are held in memory while they take the place of older ones.
 const CHANGED_MAX: usize = 8_000_000;
 
 /// A row's key, as a hash that no two keys share.
 type Key = [u8; 16];
+
+/// Of what a copy's columns are made: equal for the same, whatever they are called and hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source(i64);
+
+impl Source {
+    /// Of everything that tells how the columns are made.
+    pub fn of(description: &[u8]) -> Self {
+        let mut number = [0; 8];
+        number.copy_from_slice(&blake3::hash(description).as_bytes()[..8]);
+        Self(i64::from_le_bytes(number))
+    }
+}
 
 /// A copy, as it is now.
 #[derive(Debug)]
@@ -49,12 +68,13 @@ impl Copied {
         Ok(table.map(|table| Self { table }))
     }
 
-    /// Whether it was made as a copy, and not by an import or another program.
+    /// Whether it was made as a copy, and nothing was imported since.
     ///
     /// # Errors
     /// `Unavailable`.
     pub async fn is_copy(&self) -> Result<bool> {
-        Ok(self.note(COPIED).await?.is_some())
+        let copied = self.note(COPIED).await?;
+        Ok(copied.is_some_and(|copied| copied != NOT_COPIED))
     }
 
     /// How far the copy was in the order of this field when it was last made: rows behind it may have changed since.
@@ -65,11 +85,11 @@ impl Copied {
         self.note(&reached_name(field)).await
     }
 
-    /// Whether its columns are these.
+    /// Whether its columns are these, and were made of the same.
     ///
     /// # Errors
     /// `Unavailable`.
-    pub fn has_columns(&self, schema: &Schema) -> Result<bool> {
+    pub async fn has_columns(&self, schema: &Schema, source: &Source) -> Result<bool> {
         let stored = self.table.snapshot().map_err(unavailable)?;
         let stored = stored.snapshot().arrow_schema();
         let columns = |schema: &Schema| -> Vec<(String, DataType)> {
@@ -78,7 +98,8 @@ impl Copied {
                 .map(|field| (field.name().clone(), field.data_type().clone()))
                 .collect()
         };
-        Ok(columns(&stored) == columns(&stored_schema(schema)))
+        Ok(columns(&stored) == columns(&stored_schema(schema))
+            && self.note(SOURCE).await? == Some(source.0))
     }
 
     async fn note(&self, name: &str) -> Result<Option<i64>> {
@@ -86,6 +107,15 @@ impl Copied {
         let log = self.table.log_store();
         let noted = state.transaction_version(log.as_ref(), name).await;
         noted.map_err(unavailable)
+    }
+}
+
+/// The note that a table is no copy any more, for the commit that brings other rows into it.
+pub(super) fn not_copied() -> Transaction {
+    Transaction {
+        app_id: COPIED.to_owned(),
+        version: NOT_COPIED,
+        last_updated: None,
     }
 }
 
@@ -101,6 +131,7 @@ pub struct Copy<'a> {
     name: &'a TableName,
     store: Arc<dyn ObjectStore>,
     schema: SchemaRef,
+    source: Source,
     now: DateTime<Utc>,
     writer: Option<DataFileWriter>,
     files: Vec<Written>,
@@ -121,14 +152,15 @@ struct Written {
 }
 
 impl<'a> Copy<'a> {
-    /// A copy with the columns of `schema`. With `key`, rows take the place of those that have the same value there.
+    /// A copy with the columns of `schema`, which are made of `source`. With `key`, rows take the place of those that have
+    /// the same value there.
     ///
     /// # Errors
     /// `Invalid` where a table cannot have such columns.
     pub fn begin(
         lake: &'a Lake,
         (org, name): (&'a OrgId, &'a TableName),
-        schema: &Schema,
+        (schema, source): (&Schema, Source),
         key: Option<usize>,
         now: DateTime<Utc>,
     ) -> Result<Self> {
@@ -140,6 +172,7 @@ impl<'a> Copy<'a> {
             name,
             store: lake.table_store(org, name)?,
             schema: stored_schema(schema),
+            source,
             now,
             writer: None,
             files: Vec::new(),
@@ -197,20 +230,31 @@ impl<'a> Copy<'a> {
     /// `Conflict` when another writer changed the table meanwhile; `StorageFull`, `Unavailable`.
     pub async fn replace_all(
         mut self,
-        copied: Option<&Copied>,
+        copied: Option<Copied>,
         reached: Option<(&str, i64)>,
     ) -> Result<u64> {
-        self.end().await?;
-        let adds: Vec<Add> = self.files.drain(..).map(|file| file.add).collect();
-        let mode = match copied {
-            Some(_) => SaveMode::Overwrite,
-            None => SaveMode::ErrorIfExists,
+        let ended = self.end().await;
+        let columns = match ended.and_then(|()| delta_columns(&self.schema)) {
+            Ok(columns) => columns,
+            Err(error) => {
+                self.discard().await;
+                return Err(error);
+            }
         };
+        let adds: Vec<Add> = self.files.drain(..).map(|file| file.add).collect();
         let notes = self.notes(reached);
         let (lake, org, name) = (self.lake, self.org, self.name);
-        let columns = delta_columns(&self.schema)?;
-        let made = lake.create_noting(org, name, columns, &[], adds.clone(), notes, mode);
-        if let Err(error) = made.await {
+        let made = match copied {
+            Some(mut copied) => {
+                replace_noting(&mut copied.table, columns, adds.clone(), notes).await
+            }
+            None => {
+                let mode = SaveMode::ErrorIfExists;
+                let made = lake.create_noting(org, name, columns, &[], adds.clone(), notes, mode);
+                made.await.map(drop)
+            }
+        };
+        if let Err(error) = made {
             discard_uncommitted(lake, org, name, &error, &adds).await;
             return Err(error);
         }
@@ -226,7 +270,10 @@ impl<'a> Copy<'a> {
         mut copied: Copied,
         reached: Option<(&str, i64)>,
     ) -> Result<u64> {
-        self.end().await?;
+        if let Err(error) = self.end().await {
+            self.discard().await;
+            return Err(error);
+        }
         if self.rows == 0 {
             return Ok(0);
         }
@@ -239,15 +286,10 @@ impl<'a> Copy<'a> {
                 return Err(error);
             }
         };
-        let operation = DeltaOperation::Write {
-            mode: SaveMode::Append,
-            partition_by: None,
-            predicate: None,
-        };
         let (lake, org, name) = (self.lake, self.org, self.name);
         let notes = self.notes(reached);
         let table = &mut copied.table;
-        if let Err(error) = commit_noting(operation, table, adds.clone(), removes, notes).await {
+        if let Err(error) = commit_noting(table, adds.clone(), removes, notes).await {
             discard_uncommitted(lake, org, name, &error, &adds).await;
             return Err(error);
         }
@@ -270,7 +312,8 @@ impl<'a> Copy<'a> {
         };
         let reached = reached.map(|(field, at)| note(reached_name(field), at));
         let copied = note(COPIED.to_owned(), now);
-        [copied].into_iter().chain(reached).collect()
+        let source = note(SOURCE.to_owned(), self.source.0);
+        [copied, source].into_iter().chain(reached).collect()
     }
 
     async fn end(&mut self) -> Result<()> {

@@ -12,6 +12,7 @@ mod durable;
 #[cfg(test)]
 pub(crate) mod faults;
 pub mod import;
+mod lock;
 mod log_files;
 mod object_reader;
 pub mod prompt_log_table;
@@ -27,7 +28,9 @@ use std::time::Duration;
 use deltalake_core::kernel::transaction::{
     CommitBuilder, CommitProperties, TableReference, TransactionError,
 };
-use deltalake_core::kernel::{Action, Add, Remove, StructField, Transaction};
+use deltalake_core::kernel::{
+    Action, Add, Remove, StructField, StructType, Transaction, new_metadata,
+};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::{StreamExt, TryStreamExt};
@@ -45,6 +48,8 @@ pub use object_reader::ObjectReader;
 
 /// The store's message for the caller when the lake cannot be reached; the cause goes to the log.
 const UNAVAILABLE: &str = "the organization's storage did not answer; try again";
+
+const NOT_PARTITIONED: [&str; 0] = [];
 
 const OVERTAKEN: &str = "another writer changed the table at the same moment; try again";
 
@@ -311,12 +316,55 @@ pub async fn open_foreign(store: Arc<dyn ObjectStore>, url: &Url) -> Result<Opti
 /// # Errors
 /// `Conflict` when another writer committed first, `StorageFull`, `Unavailable`.
 pub async fn commit(table: &mut DeltaTable, adds: Vec<Add>, removes: Vec<Remove>) -> Result<()> {
+    commit_noting(table, adds, removes, Vec::new()).await
+}
+
+/// The same, with notes for later writers in the commit.
+async fn commit_noting(
+    table: &mut DeltaTable,
+    adds: Vec<Add>,
+    removes: Vec<Remove>,
+    notes: Vec<Transaction>,
+) -> Result<()> {
     let operation = DeltaOperation::Write {
         mode: SaveMode::Append,
         partition_by: None,
         predicate: None,
     };
-    commit_as(operation, table, adds, removes).await
+    let actions = changes(adds, removes, notes).collect();
+    commit_actions(operation, table, actions).await
+}
+
+/// Makes these columns and data files the table's only ones, exactly on top of the version `table` was loaded at, and
+/// moves `table` there. The columns are of kinds that every version of Delta's protocol has.
+///
+/// # Errors
+/// As [`commit`].
+async fn replace_noting(
+    table: &mut DeltaTable,
+    columns: Vec<StructField>,
+    adds: Vec<Add>,
+    notes: Vec<Transaction>,
+) -> Result<()> {
+    let failed = |error| Error::internal("a table's columns cannot be written").because(error);
+    let schema = StructType::try_new(columns).map_err(|error| failed(error.to_string()))?;
+    // None of the properties of before: one may ask for what these files do not have.
+    let properties: [(&str, &str); 0] = [];
+    let metadata = new_metadata(&schema, NOT_PARTITIONED, properties)
+        .map_err(|error| failed(error.to_string()))?;
+    let snapshot = table.snapshot().map_err(unavailable)?;
+    let operation = DeltaOperation::Create {
+        mode: SaveMode::Overwrite,
+        location: table.log_store().root_url().clone(),
+        protocol: snapshot.protocol().clone(),
+        metadata: metadata.clone(),
+    };
+    let removes = remove_all(table).await?;
+    let actions = [Action::Metadata(metadata)]
+        .into_iter()
+        .chain(changes(adds, removes, notes))
+        .collect();
+    commit_actions(operation, table, actions).await
 }
 
 /// The same for another operation than a write; readers of the log are told its name.
@@ -326,23 +374,27 @@ pub async fn commit_as(
     adds: Vec<Add>,
     removes: Vec<Remove>,
 ) -> Result<()> {
-    commit_noting(operation, table, adds, removes, Vec::new()).await
+    let actions = changes(adds, removes, Vec::new()).collect();
+    commit_actions(operation, table, actions).await
 }
 
-/// The same, with notes for later writers in the commit.
-async fn commit_noting(
-    operation: DeltaOperation,
-    table: &mut DeltaTable,
+fn changes(
     adds: Vec<Add>,
     removes: Vec<Remove>,
     notes: Vec<Transaction>,
-) -> Result<()> {
-    let actions = removes
+) -> impl Iterator<Item = Action> {
+    removes
         .into_iter()
         .map(Action::Remove)
         .chain(adds.into_iter().map(Action::Add))
         .chain(notes.into_iter().map(Action::Txn))
-        .collect();
+}
+
+async fn commit_actions(
+    operation: DeltaOperation,
+    table: &mut DeltaTable,
+    actions: Vec<Action>,
+) -> Result<()> {
     let snapshot = table.snapshot().map_err(unavailable)?;
     let committed = CommitBuilder::from(commit_properties())
         .with_actions(actions)

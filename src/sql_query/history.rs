@@ -314,6 +314,7 @@ impl Attendant for Reader {
         let asking = Asking {
             deadline,
             comment: self.query_id.clone(),
+            of_primary: false,
         };
         let answers = collections.ask(name, question, &asking).await?;
         let batches = stream::try_unfold(answers, async |mut answers| {

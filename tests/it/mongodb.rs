@@ -19,10 +19,11 @@ mod values;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use mongodb::bson::{Document, doc};
 use serde_json::Value;
 
 use crate::support::{Answer, Data, SUPER_ADMINISTRATOR, Server, program};
-use proxy::Proxy;
+use proxy::{Fate, Proxy};
 use server::Mongodb;
 
 const ORG: &str = "acme";
@@ -78,6 +79,35 @@ impl Live {
         }
     }
 
+    /// The same, where the cluster is two servers of which each has all, the second behind a proxy of its own.
+    async fn with_two_servers(self) -> (Self, Proxy) {
+        let Self {
+            mongodb,
+            proxy,
+            server,
+        } = self;
+        let second = Proxy::start(mongodb.address()).await;
+        for proxy in [&proxy, &second] {
+            for hello in ["hello", "isMaster", "ismaster"] {
+                proxy.set(hello, Fate::Answered(mongos()));
+            }
+        }
+        let data = server.data.clone();
+        drop(server);
+        let one = std::fs::read_to_string(config_file(&data)).unwrap();
+        let both = format!("{},{}", proxy.address(), second.address());
+        let both = one
+            .replace(proxy.address(), &both)
+            .replace("directConnection=true", "directConnection=false");
+        let server = serve(&data, &both, &[]);
+        let live = Self {
+            mongodb,
+            proxy,
+            server,
+        };
+        (live, second)
+    }
+
     fn token(&self, org: &str) -> String {
         self.server.token(org, SUPER_ADMINISTRATOR)
     }
@@ -122,6 +152,15 @@ impl Live {
             .filter_map(|text| text.as_str().map(str::to_owned))
             .collect();
         texts.join("\n")
+    }
+}
+
+/// What a router of a sharded cluster says of itself: of these a client takes several for one cluster.
+fn mongos() -> Document {
+    doc! {
+        "isWritablePrimary": true, "ismaster": true, "msg": "isdbgrid", "helloOk": true,
+        "maxBsonObjectSize": 16_777_216, "maxMessageSizeBytes": 48_000_000, "maxWriteBatchSize": 100_000,
+        "minWireVersion": 0, "maxWireVersion": 21, "ok": 1.0,
     }
 }
 

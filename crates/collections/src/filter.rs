@@ -149,6 +149,16 @@ impl Filter {
         }
     }
 
+    /// How many conditions are within each other.
+    pub fn depth(&self) -> usize {
+        match self {
+            Self::And(filters) | Self::Or(filters) => {
+                1 + filters.iter().map(Self::depth).max().unwrap_or_default()
+            }
+            _ => 1,
+        }
+    }
+
     fn terms_of_and(self) -> Vec<Self> {
         match self {
             Self::And(filters) => filters,

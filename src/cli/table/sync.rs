@@ -19,7 +19,7 @@ use crate::clusters::{Answers, Asking, Collections};
 use crate::guard::Action;
 use crate::lake::Lake;
 use crate::lake::clean::clean;
-use crate::lake::copy::{Copied, Copy};
+use crate::lake::copy::{Copied, Copy, Source};
 
 /// Rows and bytes of a batch on its way to the lake.
 const BATCH_ROWS: usize = 8192;
@@ -174,13 +174,15 @@ struct Sync<'a> {
 impl Sync<'_> {
     async fn run(&self, full: bool) -> Result<Synced> {
         let (lake, org, name) = (self.lake, self.org, self.name);
+        // Until the table is clean again: the files of another copy, which nothing names yet, would be cleaned away.
+        let _locked = lake.lock(org, name)?;
         let copied = Copied::open(lake, org, name).await?;
         if let Some(copied) = &copied
             && !full
             && !copied.is_copy().await?
         {
             return Err(Error::conflict(format!(
-                "the lake has a table {name} that is no copy of a collection; give --full to replace it"
+                "the lake has a table {name} that is no copy of a collection, or has imported rows; give --full to replace it"
             )));
         }
         let mut decoder = Decoder::new(&self.table.columns, self.table.is_strict);
@@ -202,7 +204,8 @@ impl Sync<'_> {
             None => None,
         };
         let (now, schema) = (self.context.clock.now(), decoder.schema());
-        let mut copy = Copy::begin(lake, (org, name), &schema, key, now)?;
+        let columns = (schema.as_ref(), self.source()?);
+        let mut copy = Copy::begin(lake, (org, name), columns, key, now)?;
         if let Err(error) = self.fill(&mut copy, &mut decoder, filter).await {
             copy.discard().await;
             return Err(error);
@@ -211,7 +214,7 @@ impl Sync<'_> {
         let reached = field.zip(greatest.max(from));
         let rows = match (copied, from) {
             (Some(copied), Some(_)) => copy.replace_some(copied, reached).await?,
-            (copied, _) => copy.replace_all(copied.as_ref(), reached).await?,
+            (copied, _) => copy.replace_all(copied, reached).await?,
         };
         self.clean().await;
         Ok(Synced {
@@ -229,8 +232,9 @@ impl Sync<'_> {
         since: &Since,
         decoder: &Decoder,
     ) -> Result<Option<i64>> {
-        if !copied.has_columns(&decoder.schema())? {
-            eprintln!("the columns changed since the last copy; all documents are copied");
+        let (schema, source) = (decoder.schema(), self.source()?);
+        if !copied.has_columns(&schema, &source).await? {
+            eprintln!("the columns are not made as in the last copy; all documents are copied");
             return Ok(None);
         }
         let reached = copied.reached(&since.field).await?;
@@ -241,6 +245,13 @@ impl Sync<'_> {
             );
         }
         Ok(reached)
+    }
+
+    /// Fields and kinds of the columns: a text may be one of the documents', an ObjectId or JSON.
+    fn source(&self) -> Result<Source> {
+        let columns = serde_json::to_vec(&self.table.columns)
+            .map_err(|error| Error::internal("columns cannot be told").because(error))?;
+        Ok(Source::of(&columns))
     }
 
     /// The column that tells documents apart.
@@ -271,6 +282,9 @@ impl Sync<'_> {
         let asking = Asking {
             deadline: Instant::now() + TIME,
             comment: format!("amigo-admin table sync {}", self.name),
+            // A secondary can be behind the one that was asked how far the field goes: what it lacks would be taken for
+            // copied.
+            of_primary: self.since.is_some(),
         };
         self.collections.ask(self.name, question, &asking).await
     }

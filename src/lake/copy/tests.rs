@@ -32,14 +32,15 @@ impl Place {
     fn begin(&self, key: Option<usize>) -> Copy<'_> {
         let now = DateTime::from_timestamp(1_795_521_600, 0).unwrap();
         let schema = batch(&[]).schema();
-        Copy::begin(&self.lake, (&self.org, &self.name), &schema, key, now).unwrap()
+        let place = (&self.org, &self.name);
+        Copy::begin(&self.lake, place, (&schema, source()), key, now).unwrap()
     }
 
     async fn replace_all(&self, rows: &[(&str, i64)], reached: Option<(&str, i64)>) {
         let mut copy = self.begin(None);
         copy.write(&batch(rows)).await.unwrap();
         let copied = self.copied().await;
-        copy.replace_all(copied.as_ref(), reached).await.unwrap();
+        copy.replace_all(copied, reached).await.unwrap();
     }
 
     async fn replace_some(&self, batches: &[&[(&str, i64)]], reached: i64) -> Result<u64> {
@@ -82,6 +83,10 @@ impl Place {
     }
 }
 
+fn source() -> Source {
+    Source::of(b"documents")
+}
+
 /// `_id`, `n`, and an instant in milliseconds.
 fn batch(rows: &[(&str, i64)]) -> RecordBatch {
     let ids: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.0)));
@@ -113,8 +118,14 @@ async fn a_copy_replaces_all_rows_and_knows_how_far_it_came() {
     assert_eq!(place.rows().await, map(&[("a", 1), ("b", 2)]));
     let copied = place.copied().await.unwrap();
     assert!(copied.is_copy().await.unwrap());
-    assert!(copied.has_columns(&batch(&[]).schema()).unwrap());
-    assert!(!copied.has_columns(&Schema::empty()).unwrap());
+    for (schema, source, is_same) in [
+        (&batch(&[]).schema(), source(), true),
+        (&batch(&[]).schema(), Source::of(b"other documents"), false),
+        (&Arc::new(Schema::empty()), source(), false),
+    ] {
+        let has = copied.has_columns(schema, &source).await.unwrap();
+        assert_eq!(has, is_same, "{schema:?}");
+    }
     assert_eq!(copied.reached("at").await.unwrap(), None);
     place.replace_all(&[("c", 3)], Some(("at", 3))).await;
     assert_eq!(place.rows().await, map(&[("c", 3)]));
@@ -160,6 +171,15 @@ async fn what_another_writer_commits_meanwhile_is_not_undone() {
     assert_eq!(*error.kind(), rules::Kind::Conflict);
     assert_eq!(place.rows().await, map(&[("b", 3)]));
     assert_eq!(place.data_files(), before + 1, "nothing is left over");
+    // Nor by a copy of all rows, which would take its note of how far it came for its own.
+    let mut late = place.begin(None);
+    late.write(&batch(&[("a", 4)])).await.unwrap();
+    let copied = place.copied().await;
+    place.replace_some(&[&[("c", 5)]], 5).await.unwrap();
+    let error = late.replace_all(copied, None).await.unwrap_err();
+    assert_eq!(*error.kind(), rules::Kind::Conflict);
+    assert_eq!(place.rows().await, map(&[("b", 3), ("c", 5)]));
+    assert_eq!(place.data_files(), before + 2, "nothing is left over");
 }
 
 #[tokio::test]
@@ -190,7 +210,8 @@ async fn rows_without_keys_and_columns_no_table_can_have_are_refused() {
         let fields = names.map(|name| Field::new(name, DataType::Utf8, true));
         let schema = Schema::new(fields.to_vec());
         let place = (&place.org, &place.name);
-        let refused = Copy::begin(&copy.lake.clone(), place, &schema, None, copy.now).err();
+        let columns = (&schema, source());
+        let refused = Copy::begin(&copy.lake.clone(), place, columns, None, copy.now).err();
         assert_eq!(*refused.unwrap().kind(), rules::Kind::Invalid);
     }
 }

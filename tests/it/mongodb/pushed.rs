@@ -457,6 +457,55 @@ async fn a_caller_who_hangs_up_takes_the_cursor_along() {
     wait(&live, "killCursors").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_that_opens_for_nobody_is_killed_on_every_server() {
+    let Some(live) = live(20_000, Set::default()).await else {
+        return;
+    };
+    let (live, second) = live.with_two_servers().await;
+    live.rows(ORG, "SELECT count(*) FROM numbers").await;
+    for proxy in [&live.proxy, &second] {
+        proxy.forget_commands();
+        proxy.set("find", Fate::Late(Duration::from_millis(500)));
+    }
+    let request = live
+        .server
+        .sql_request(&live.token(ORG), ORG, "SELECT sum(n + 0) FROM numbers");
+    let query = tokio::spawn(request.send());
+    while live.proxy.named("find").is_empty() && second.named("find").is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    query.abort();
+    let started = Instant::now();
+    while live.proxy.named("killCursors").is_empty() || second.named("killCursors").is_empty() {
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "the cursor lives on"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_that_nest_deeply_are_answered_and_cost_no_worker() {
+    let Some(live) = live(50, Set::default()).await else {
+        return;
+    };
+    let deeper = |inner: &str| {
+        (0..10).fold(inner.to_owned(), |inner, n| {
+            format!("(n = {n} OR (n < {} AND {inner}))", 1_000 + n)
+        })
+    };
+    let sql = format!(
+        "WITH a AS (SELECT n, text, {} AS p FROM numbers), b AS (SELECT n, text, {} AS p FROM a), \
+         c AS (SELECT n, text, {} AS p FROM b) SELECT count(*) FROM c WHERE p",
+        deeper("text <> 'number 30'"),
+        deeper("p"),
+        deeper("p"),
+    );
+    assert_eq!(live.rows(ORG, &sql).await, json!([[49]]));
+}
+
 /// Waits for a command of this name.
 async fn wait(live: &Live, name: &str) -> Document {
     let started = Instant::now();

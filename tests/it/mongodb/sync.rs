@@ -1,6 +1,6 @@
 //! Copies of collections in the lake: whole, of what changed, again, and killed.
 
-use std::process::{Output, Stdio};
+use std::process::{Child, Output, Stdio};
 use std::time::Duration;
 
 use mongodb::bson::{DateTime, Document, doc};
@@ -167,4 +167,144 @@ async fn a_table_that_is_read_from_the_cluster_stays_there_beside_its_copy() {
         live.rows(ORG, "SELECT count(*) FROM messages").await,
         json!([[3_001]])
     );
+}
+
+/// Copies in another process, slowly, once it has begun to read.
+async fn copying(live: &Live, more: &[&str]) -> Child {
+    live.proxy.forget_commands();
+    live.proxy
+        .set("getMore", Fate::Late(Duration::from_millis(300)));
+    let data = &live.server.data;
+    let mut command = data.command();
+    command.arg("--config").arg(config_file(data));
+    command.args(["table", "sync", ORG, "messages"]).args(more);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    while live.proxy.named("getMore").is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    child
+}
+
+fn import(data: &Data, more: &[&str]) -> Output {
+    let file = data.write("rows.ndjson", "{\"_id\": 1, \"text\": \"imported\"}\n");
+    let mut command = data.command();
+    command.arg("--config").arg(config_file(data));
+    command.args(["table", "import", ORG, "messages"]);
+    command.arg(file).args(more).stdin(Stdio::null());
+    command.output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_writes_a_table_that_is_being_copied_is_refused() {
+    let Some(live) = live("batch_documents = 500").await else {
+        return;
+    };
+    let data = live.server.data.clone();
+    let since = ["--since-field", "updated_at"];
+    synced(&data, &since);
+    let child = copying(&live, &["--full"]).await;
+    for refused in [
+        sync(&data, &since),
+        sync(&data, &["--full"]),
+        import(&data, &["--replace"]),
+        import(&data, &[]),
+    ] {
+        assert_eq!(refused.status.code(), Some(1));
+        let said = stderr(&refused);
+        assert!(said.contains("is running"), "{said}");
+    }
+    let copied = child.wait_with_output().unwrap();
+    assert!(copied.status.success(), "{}", stderr(&copied));
+    live.proxy.clear();
+    const COUNT: &str = "SELECT text, count(*) FROM messages GROUP BY text";
+    assert_eq!(live.rows_soon(ORG, COUNT).await, json!([["first", 3_000]]));
+    // One that was killed is in nobody's way.
+    let mut child = copying(&live, &["--full"]).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    live.proxy.clear();
+    assert_eq!(synced(&data, &since)["whole"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_that_are_made_of_something_else_are_copied_anew() {
+    const COLUMNS: &str = "[clusters.main.collections.messages]\ncolumns = [
+        { name = \"_id\", type = \"BIGINT\" },
+        { name = \"text\", type = \"STRING\" },
+        { name = \"updated_at\", type = \"TIMESTAMP\" },
+    ]";
+    let Some(live) = live(COLUMNS).await else {
+        return;
+    };
+    let data = live.server.data.clone();
+    let since = ["--since-field", "updated_at"];
+    let declared = std::fs::read_to_string(config_file(&data)).unwrap();
+    let count = "SELECT count(*), count(DISTINCT _id), min(text) FROM messages";
+    for (column, first) in [
+        ("type = \"STRING\"", json!("first")),
+        ("type = \"JSON\"", json!("\"first\"")),
+        ("type = \"JSON\", path = \"of\"", json!("{\"n\":0}")),
+    ] {
+        let changed = declared.replace("type = \"STRING\"", column);
+        std::fs::write(config_file(&data), changed).unwrap();
+        assert_eq!(synced(&data, &since)["whole"], true, "{column}");
+        assert_eq!(synced(&data, &since)["whole"], false, "{column}");
+        let rows = live.rows_soon(ORG, count).await;
+        let row = rows[0].as_array().unwrap();
+        assert_eq!(row[..], [json!(3_000), json!(3_000), first], "{column}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_were_imported_are_only_replaced_with_full() {
+    let Some(live) = live("").await else {
+        return;
+    };
+    let data = live.server.data.clone();
+    let since = ["--since-field", "updated_at"];
+    for (how, rows) in [
+        (&["--replace"] as &[&str], json!([["imported", 1]])),
+        (&[], json!([["first", 3_000], ["imported", 1]])),
+    ] {
+        synced(&data, &[&since as &[&str], &["--full"]].concat());
+        let imported = import(&data, how);
+        assert!(imported.status.success(), "{}", stderr(&imported));
+        for more in [&since as &[&str], &[]] {
+            let refused = sync(&data, more);
+            assert_eq!(refused.status.code(), Some(1), "{how:?} {more:?}");
+            let said = stderr(&refused);
+            assert!(said.contains("--full"), "{said}");
+        }
+        const COUNT: &str = "SELECT text, count(*) FROM messages GROUP BY text ORDER BY text";
+        assert_eq!(live.rows_soon(ORG, COUNT).await, rows, "{how:?}");
+    }
+    assert_eq!(synced(&data, &["--full"])["rows"], 3_000);
+    assert_eq!(synced(&data, &[])["rows"], 3_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changed_is_asked_of_the_one_server_that_has_every_change() {
+    let Some(live) = live("batch_documents = 500").await else {
+        return;
+    };
+    let (live, second) = live.with_two_servers().await;
+    let data = live.server.data.clone();
+    for (more, elsewhere) in [
+        (&["--since-field", "updated_at"] as &[&str], false),
+        (&["--since-field", "updated_at"], false),
+        (&["--full"], true),
+    ] {
+        live.proxy.forget_commands();
+        second.forget_commands();
+        synced(&data, more);
+        let mut finds = live.proxy.named("find");
+        finds.extend(second.named("find"));
+        finds.retain(|find| find.to_string().contains("table sync"));
+        assert!(!finds.is_empty(), "{more:?}");
+        for find in finds {
+            let may_be_behind = find.to_string().contains("secondary");
+            assert_eq!(may_be_behind, elsewhere, "{more:?}: {find}");
+        }
+    }
 }

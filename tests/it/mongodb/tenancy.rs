@@ -1,11 +1,14 @@
 //! Whose documents a query sees: those of its organization, whatever it says.
 
+use std::time::Duration;
+
 use mongodb::bson::{Document, doc};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 
+use super::proxy::Fate;
 use super::server::Mongodb;
 use super::{Live, ORG, RIVAL, Set, cases, seed};
 use crate::support::Data;
@@ -39,7 +42,8 @@ async fn shared() -> Option<Live> {
     mongodb.load("shared", "unseen", orders()).await;
     let set = Set {
         cluster: "[clusters.main.collections.blind]\ncollection = \"unseen\"\n\
-                  columns = [ { name = \"_id\", type = \"STRING\" }, { name = \"text\", type = \"STRING\" } ]",
+                  columns = [ { name = \"_id\", type = \"STRING\" }, { name = \"text\", type = \"STRING\" } ]\n\
+                  [clusters.main.collections.nowhere]\ncolumns = [ { name = \"_id\", type = \"STRING\" } ]",
         is_shared: true,
         is_patient: true,
         before: Some(&|data: &Data| {
@@ -220,6 +224,69 @@ async fn samples_of_shared_collections_are_the_organizations_own() {
     assert!(!described.contains("secret_field"), "{described}");
     let described = live.rows(RIVAL, "DESCRIBE orders").await.to_string();
     assert!(described.contains("secret_field"), "{described}");
+}
+
+/// A listing of collections, each with its kind; strings compare without regard to case in those that have a collation.
+fn listing(collections: &[(&str, &str, bool)]) -> Fate {
+    let entry = |&(name, kind, has_collation): &(&str, &str, bool)| {
+        let options = match has_collation {
+            true => doc! {"collation": {"locale": "en", "strength": 2}},
+            false => doc! {},
+        };
+        doc! {"name": name, "type": kind, "options": options, "info": {"readOnly": false}}
+    };
+    let entries: Vec<Document> = collections.iter().map(entry).collect();
+    let cursor = doc! {"id": 0_i64, "ns": "shared.$cmd.listCollections", "firstBatch": entries};
+    Fate::Answered(doc! {"cursor": cursor, "ok": 1.0})
+}
+
+/// Asks the query, and asserts that every question for documents says whether strings compare by their bytes. What the
+/// answer is does not matter: FerretDB knows no collation, and refuses it.
+async fn assert_compares_by_bytes(live: &Live, sql: &str, by_bytes: bool) {
+    live.proxy.forget_commands();
+    live.sql(ORG, sql).await;
+    let mut questions = live.proxy.named("find");
+    questions.extend(live.proxy.named("aggregate"));
+    assert!(!questions.is_empty(), "{sql}");
+    for question in questions {
+        let collation = question.get_document("collation").ok();
+        let is_simple =
+            collation.is_some_and(|said| matches!(said.get_str("locale"), Ok("simple")));
+        assert_eq!(is_simple, by_bytes, "{sql}: {question}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_collation_makes_two_organizations_one() {
+    let Some(live) = shared().await else {
+        return;
+    };
+    // The sample as well, which is the first question.
+    let collections = [
+        ("orders", "collection", true),
+        ("others", "collection", false),
+    ];
+    live.proxy.set("listCollections", listing(&collections));
+    assert_compares_by_bytes(&live, "SELECT * FROM orders", true).await;
+    assert_compares_by_bytes(&live, "SELECT * FROM others", false).await;
+    // A view with a collation is no table, but one that is declared is asked.
+    let collections = [
+        ("orders", "collection", false),
+        ("others", "collection", false),
+        ("unseen", "view", true),
+    ];
+    live.proxy.set("listCollections", listing(&collections));
+    assert_compares_by_bytes(&live, "SELECT * FROM blind", true).await;
+    // What was known long ago is not trusted.
+    let collections = [("others", "collection", true)];
+    live.proxy.set("listCollections", listing(&collections));
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert_compares_by_bytes(&live, "SELECT * FROM others", true).await;
+    // One that is not there has no collation.
+    assert_eq!(
+        live.rows(ORG, "SELECT count(*) FROM nowhere").await,
+        json!([[0]])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,9 +13,14 @@ use datafusion::scalar::ScalarValue;
 
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
+/// How deeply what is asked may nest. Each level is two of the message to the server and of the question to MongoDB, and
+/// both ends read 100 of them or a few more.
+const DEPTH_MAX: usize = 30;
+
 /// The documents whose rows meet the condition; `None` where nothing of it can be asked.
 pub(super) fn asked(columns: &[Column], condition: &Expr) -> Option<Asked> {
-    Conditions { columns }.are(condition, true)
+    let asked = Conditions { columns }.are(condition, true)?;
+    (asked.filter.depth() <= DEPTH_MAX).then_some(asked)
 }
 
 struct Conditions<'a> {

@@ -132,3 +132,26 @@ async fn of_a_strict_table_no_value_is_left_to_the_cluster_that_may_not_fit() {
         );
     }
 }
+
+#[test]
+fn what_nests_deeply_is_not_asked() {
+    use datafusion::prelude::{col, lit};
+    let columns = table().columns;
+    let nested = |levels: i64| {
+        let alternating = (0..levels).fold(col("age").eq(lit(-1_i64)), |inner, level| {
+            let condition = col("age").lt(lit(level));
+            match level % 2 {
+                0 => condition.and(inner),
+                _ => condition.or(inner),
+            }
+        });
+        conditions::asked(&columns, &alternating)
+    };
+    assert!(nested(29).is_some());
+    assert!(nested(30).is_none());
+    // Many side by side are as flat as one.
+    let many = (0..200_i64).fold(col("age").eq(lit(-1_i64)), |others, n| {
+        others.or(col("age").eq(lit(n)))
+    });
+    assert!(conditions::asked(&columns, &many).is_some());
+}
