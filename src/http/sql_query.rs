@@ -84,7 +84,6 @@ enum Answer {
         BodyErrors,
         (status = 400, body = ErrorResponse, description = "The query is not valid, or is not supported here."),
         (status = 408, body = ErrorResponse, description = "The query took longer than it may; it has been stopped."),
-        (status = 409, body = ErrorResponse, description = "The idempotency key names another query."),
         (status = 507, body = ErrorResponse, description = "There is no room for what the query would write."),
     )
 )]
