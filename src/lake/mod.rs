@@ -6,6 +6,7 @@
 
 pub mod append;
 pub mod clean;
+mod commit;
 pub mod copy;
 mod data_file;
 mod durable;
@@ -25,33 +26,27 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deltalake_core::kernel::transaction::{
-    CommitBuilder, CommitProperties, TableReference, TransactionError,
-};
-use deltalake_core::kernel::{
-    Action, Add, Remove, StructField, StructType, Transaction, new_metadata,
-};
-use deltalake_core::protocol::{DeltaOperation, SaveMode};
-use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
-use futures::{StreamExt, TryStreamExt};
+use deltalake_core::kernel::transaction::CommitProperties;
+use deltalake_core::kernel::{Action, Add, StructField, Transaction};
+use deltalake_core::protocol::SaveMode;
+use deltalake_core::{DeltaTable, DeltaTableBuilder};
+use futures::StreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path as StorePath};
 use rules::{Error, Kind, OrgId, Result, TableName};
 use url::Url;
 
+use commit::{OVERTAKEN, commit_failed, commit_noting, commit_properties, replace_noting};
 use time_limit::TimeLimit;
 use warm::Warm;
 
+pub use commit::{commit, commit_as, remove_all};
 pub use data_file::{DataFileWriter, table_properties};
 pub use log_files::{Footers, Group, LogFile, LogFooter, Page, list as list_logs};
 pub use object_reader::ObjectReader;
 
 /// The store's message for the caller when the lake cannot be reached; the cause goes to the log.
 const UNAVAILABLE: &str = "the organization's storage did not answer; try again";
-
-const NOT_PARTITIONED: [&str; 0] = [];
-
-const OVERTAKEN: &str = "another writer changed the table at the same moment; try again";
 
 /// The scheme of tables' URLs. Delta only takes schemes it knows, and of `file` URLs it expects paths of the machine; the
 /// store is always given, so the name stands for nothing else.
@@ -308,140 +303,6 @@ pub async fn open_foreign(store: Arc<dyn ObjectStore>, url: &Url) -> Result<Opti
     Ok(Some(builder.load().await.map_err(unavailable)?))
 }
 
-/// Commits new and removed data files exactly on top of the version `table` was loaded at, and moves `table` there.
-///
-/// Nothing is retried here: what a writer decided (which keys exist, which files to rewrite) holds for the version it
-/// read, so after a `Conflict` it must read again and decide again.
-///
-/// # Errors
-/// `Conflict` when another writer committed first, `StorageFull`, `Unavailable`.
-pub async fn commit(table: &mut DeltaTable, adds: Vec<Add>, removes: Vec<Remove>) -> Result<()> {
-    commit_noting(table, adds, removes, Vec::new()).await
-}
-
-/// The same, with notes for later writers in the commit.
-async fn commit_noting(
-    table: &mut DeltaTable,
-    adds: Vec<Add>,
-    removes: Vec<Remove>,
-    notes: Vec<Transaction>,
-) -> Result<()> {
-    let operation = DeltaOperation::Write {
-        mode: SaveMode::Append,
-        partition_by: None,
-        predicate: None,
-    };
-    let actions = changes(adds, removes, notes).collect();
-    commit_actions(operation, table, actions).await
-}
-
-/// Makes these columns and data files the table's only ones, exactly on top of the version `table` was loaded at, and
-/// moves `table` there. The columns are of kinds that every version of Delta's protocol has.
-///
-/// # Errors
-/// As [`commit`].
-async fn replace_noting(
-    table: &mut DeltaTable,
-    columns: Vec<StructField>,
-    adds: Vec<Add>,
-    notes: Vec<Transaction>,
-) -> Result<()> {
-    let failed = |error| Error::internal("a table's columns cannot be written").because(error);
-    let schema = StructType::try_new(columns).map_err(|error| failed(error.to_string()))?;
-    // None of the properties of before: one may ask for what these files do not have.
-    let properties: [(&str, &str); 0] = [];
-    let metadata = new_metadata(&schema, NOT_PARTITIONED, properties)
-        .map_err(|error| failed(error.to_string()))?;
-    let snapshot = table.snapshot().map_err(unavailable)?;
-    let operation = DeltaOperation::Create {
-        mode: SaveMode::Overwrite,
-        location: table.log_store().root_url().clone(),
-        protocol: snapshot.protocol().clone(),
-        metadata: metadata.clone(),
-    };
-    let removes = remove_all(table).await?;
-    let actions = [Action::Metadata(metadata)]
-        .into_iter()
-        .chain(changes(adds, removes, notes))
-        .collect();
-    commit_actions(operation, table, actions).await
-}
-
-/// The same for another operation than a write; readers of the log are told its name.
-pub async fn commit_as(
-    operation: DeltaOperation,
-    table: &mut DeltaTable,
-    adds: Vec<Add>,
-    removes: Vec<Remove>,
-) -> Result<()> {
-    let actions = changes(adds, removes, Vec::new()).collect();
-    commit_actions(operation, table, actions).await
-}
-
-fn changes(
-    adds: Vec<Add>,
-    removes: Vec<Remove>,
-    notes: Vec<Transaction>,
-) -> impl Iterator<Item = Action> {
-    removes
-        .into_iter()
-        .map(Action::Remove)
-        .chain(adds.into_iter().map(Action::Add))
-        .chain(notes.into_iter().map(Action::Txn))
-}
-
-async fn commit_actions(
-    operation: DeltaOperation,
-    table: &mut DeltaTable,
-    actions: Vec<Action>,
-) -> Result<()> {
-    let snapshot = table.snapshot().map_err(unavailable)?;
-    let committed = CommitBuilder::from(commit_properties())
-        .with_actions(actions)
-        .build(
-            Some(snapshot as &dyn TableReference),
-            table.log_store(),
-            operation,
-        )
-        .into_prepared_commit_future()
-        .await
-        .map_err(commit_failed)?
-        .await
-        .map_err(commit_failed)?;
-    // From here on the commit is on disk and every reader's. A checkpoint that fails behind it (on a disk that has just
-    // filled up) only makes readers read more, so it is no reason to refuse what is written.
-    match committed.await {
-        Ok(finished) => table.state = Some(finished.snapshot()),
-        Err(error) => {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "no checkpoint could be written behind a commit; the next one is tried later"
-            );
-            // Where this fails as well, the next commit finds that it was overtaken, and reads the table again.
-            let _ = table.load().await;
-        }
-    }
-    Ok(())
-}
-
-/// No retries, and no look at the whole log for what may be deleted: `clean` does that now and then.
-fn commit_properties() -> CommitProperties {
-    CommitProperties::default()
-        .with_max_retries(0)
-        .with_cleanup_expired_logs(Some(false))
-}
-
-/// The paths of all data files of `table`, as actions that remove them.
-pub async fn remove_all(table: &DeltaTable) -> Result<Vec<Remove>> {
-    let snapshot = table.snapshot().map_err(unavailable)?;
-    let views = snapshot.snapshot().file_views(&table.log_store(), None);
-    views
-        .map_ok(|file| file.remove_action(true))
-        .try_collect()
-        .await
-        .map_err(unavailable)
-}
-
 /// Deletes data files that no commit names, so that nobody can see them; one that stays takes room, nothing else.
 ///
 /// Not for files of a commit that was tried: see [`discard_uncommitted`].
@@ -483,23 +344,6 @@ pub(crate) async fn discard_uncommitted(
 fn names(table: &DeltaTable, file: &str) -> bool {
     let snapshot = table.snapshot();
     snapshot.is_ok_and(|snapshot| snapshot.log_data().iter().any(|view| view.path() == file))
-}
-
-fn commit_failed(error: DeltaTableError) -> Error {
-    let overtaken = match &error {
-        DeltaTableError::VersionAlreadyExists(_) => true,
-        DeltaTableError::Transaction { source } => matches!(
-            source,
-            TransactionError::VersionAlreadyExists(_)
-                | TransactionError::MaxCommitAttempts(_)
-                | TransactionError::CommitConflict(_)
-        ),
-        _ => false,
-    };
-    if overtaken {
-        return Error::conflict(OVERTAKEN).because(error);
-    }
-    unavailable(error)
 }
 
 /// An error of the store or of Delta as the caller may see it: storage is full, or does not answer.
