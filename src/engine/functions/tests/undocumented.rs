@@ -80,7 +80,7 @@ pub(super) const UNDOCUMENTED: &[(&str, &str)] = &[
     ),
     (
         "json_contains(json, key, …)",
-        "Whether there is something at the keys; the operator ? is the same.",
+        "Whether there is something at the keys.",
     ),
     (
         "json_get_array(json, key, …)",
@@ -163,7 +163,7 @@ pub(super) const UNDOCUMENTED: &[(&str, &str)] = &[
     ),
     (
         "round(number, digits)",
-        "The number rounded to that many digits behind the point, by default 0; a half goes up.",
+        "The number rounded to that many digits behind the point, by default 0; a half goes away from zero.",
     ),
     ("sec(number)", "The secant."),
     ("second(instant)", "The second of the minute."),
@@ -248,4 +248,30 @@ pub(super) const UNDOCUMENTED: &[(&str, &str)] = &[
         "The number of the bucket, of that many between min and max, the value falls in.",
     ),
     ("xxhash64(value, …)", "A 64-bit hash of the values."),
+    (
+        "bool_or(expression)",
+        "Returns true if any non-null input value is true, otherwise false.",
+    ),
+    (
+        "covar_pop(expression1, expression2)",
+        "Returns the population covariance of a set of number pairs.",
+    ),
+    ("empty(array)", "Whether the array has no elements."),
+    (
+        "map(keys, values)",
+        "The map of a list of keys and the list of their values, of one key and one value, or map {key: value}.",
+    ),
+    (
+        "named_struct(name, value, …)",
+        "The struct of fields with these names and values.",
+    ),
+    ("now()", "The instant at which the query began, in UTC."),
+    (
+        "nullif(expression1, expression2)",
+        "NULL where the two are equal, else the first one.",
+    ),
+    (
+        "struct(value, …)",
+        "The struct of the values, whose fields have the names that AS gives them, or are c0, c1, …",
+    ),
 ];
