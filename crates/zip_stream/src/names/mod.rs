@@ -5,6 +5,7 @@
 //! written (the wire contract, section 7); this is the second wall, and it changes no key that
 //! passed the first, but for a leading drive letter.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -127,32 +128,43 @@ fn name(folders: &str, stem: &str, number: &str, suffix: &str) -> String {
     format!("{folders}{stem}{number}{suffix}")
 }
 
-fn safe_path(log_key: &str) -> String {
+/// Most keys are their own path, and are looked at before the first byte of an archive: of those nothing is copied.
+fn safe_path(log_key: &str) -> Cow<'_, str> {
     let relative = cut(log_key.trim_start_matches('/'), KEY_BYTES_MAX);
-    let segments: Vec<String> = relative.split('/').map(safe_segment).collect();
-    let mut path = segments.join("/");
+    let mut path = Cow::Borrowed(relative);
+    if relative
+        .split('/')
+        .any(|segment| safe_segment(segment) != segment)
+    {
+        let segments: Vec<_> = relative.split('/').map(safe_segment).collect();
+        path = Cow::Owned(segments.join("/"));
+    }
     // `C:` at the start names a drive on Windows; a colon anywhere else is part of many ids.
     if let [letter, b':', ..] = path.as_bytes()
         && letter.is_ascii_alphabetic()
     {
-        path.replace_range(1..2, "_");
+        path.to_mut().replace_range(1..2, "_");
     }
     path
 }
 
-fn safe_segment(segment: &str) -> String {
+fn safe_segment(segment: &str) -> Cow<'_, str> {
     match segment {
-        "" | "." => "_".to_owned(),
-        ".." => "__".to_owned(),
-        _ => cut(&clean(segment), SEGMENT_BYTES_MAX).to_owned(),
+        "" | "." => Cow::Borrowed("_"),
+        ".." => Cow::Borrowed("__"),
+        _ => match clean(segment) {
+            Cow::Borrowed(segment) => Cow::Borrowed(cut(segment, SEGMENT_BYTES_MAX)),
+            Cow::Owned(segment) => Cow::Owned(cut(&segment, SEGMENT_BYTES_MAX).to_owned()),
+        },
     }
 }
 
-fn clean(text: &str) -> String {
-    text.replace(
-        |c: char| c == '\\' || c.is_control() || turns_direction(c),
-        "_",
-    )
+fn clean(text: &str) -> Cow<'_, str> {
+    let lies = |c: char| c == '\\' || c.is_control() || turns_direction(c);
+    match text.contains(lies) {
+        true => Cow::Owned(text.replace(lies, "_")),
+        false => Cow::Borrowed(text),
+    }
 }
 
 /// Invisible characters that make a name read as another one, `fdp.exe` as `exe.pdf`: marks,
