@@ -4,7 +4,7 @@ mod listener;
 mod serve;
 mod tls;
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,24 +136,12 @@ fn pool_settings(config: &Config, metrics: &Arc<Metrics>) -> Result<PoolSettings
 
 /// The right to be the one server of the data directory; the end of the process gives it back.
 fn only_server(config: &Config) -> Result<File> {
-    let path = config.data_dir.join("serve.lock");
-    let failed = |error: std::io::Error| {
-        let message = format!("{} cannot be locked: {error}", path.display());
-        Error::invalid(message).because(error)
-    };
-    let file = File::options()
-        .append(true)
-        .create(true)
-        .open(&path)
-        .map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::conflict(format!(
+    folder::lock(&config.data_dir.join("serve.lock"), || {
+        Error::conflict(format!(
             "another server already serves {}; stop it first",
             config.data_dir.display()
-        ))),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
-    }
+        ))
+    })
 }
 
 /// Tells the operator of what is declared for nobody, and of declared tables that no query will see.

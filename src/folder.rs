@@ -1,6 +1,6 @@
 //! Folders and files of the data directory: only their owner may look into them.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::path::Path;
 
 use rules::{Error, Result};
@@ -36,6 +36,23 @@ pub fn create_private(folder: &Path) -> Result<()> {
     builder.create(folder).map_err(|error| {
         Error::invalid(format!("cannot create {}: {error}", folder.display())).because(error)
     })
+}
+
+/// The only handle of this and other processes on a lock file; dropping it gives the right back, as does the end of the
+/// process.
+///
+/// # Errors
+/// `taken` when another one has it, `Invalid` when there can be no such file.
+pub fn lock(path: &Path, taken: impl FnOnce() -> Error) -> Result<File> {
+    let failed = |error: std::io::Error| {
+        Error::invalid(format!("{} cannot be locked: {error}", path.display())).because(error)
+    };
+    let file = open_private(path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(taken()),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
 }
 
 /// Opens a file for appending; one that is made is private to this user of the machine.

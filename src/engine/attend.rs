@@ -94,26 +94,14 @@ impl<'a> Attended<'a> {
         match message {
             Message::Progress(progress) => attendant.progress(progress),
             Message::Wants { id, table, after } => {
-                let reply = async move {
-                    match attendant.rows(table, after).await {
-                        Ok(rows) => said(Input::Reply {
-                            id,
-                            reply: Reply::Rows(rows),
-                        }),
-                        Err(error) => failed(id, error),
-                    }
-                };
+                let rows = attendant.rows(table, after);
+                let reply = rows.map(move |rows| replied(id, rows.map(Reply::Rows)));
                 self.replies.push(stream::once(reply).boxed());
             }
             Message::Describe { id, table } => {
                 let reply = async move {
-                    match attendant.table(&table).await {
-                        Ok(table) => said(Input::Reply {
-                            id,
-                            reply: Reply::Table(table),
-                        }),
-                        Err(error) => failed(id, error),
-                    }
+                    let table = attendant.table(&table).await;
+                    replied(id, table.map(Reply::Table))
                 };
                 self.replies.push(stream::once(reply).boxed());
             }
@@ -151,21 +139,16 @@ impl<'a> Attended<'a> {
     }
 }
 
-fn said(input: Input) -> Said {
+/// The reply to the message of that number.
+fn replied(id: u32, reply: Result<Reply>) -> Said {
+    let (reply, failure) = match reply {
+        Ok(reply) => (reply, None),
+        Err(error) => (Reply::Failed, Some(error)),
+    };
     Said {
-        input,
+        input: Input::Reply { id, reply },
         body: Vec::new(),
-        failure: None,
-    }
-}
-
-fn failed(id: u32, error: Error) -> Said {
-    Said {
-        failure: Some(error),
-        ..said(Input::Reply {
-            id,
-            reply: Reply::Failed,
-        })
+        failure,
     }
 }
 
@@ -187,15 +170,12 @@ fn answer(
                     let reply = Reply::Batch { bytes: body.len() };
                     let batch = Said {
                         body,
-                        ..said(Input::Reply { id, reply })
+                        ..replied(id, Ok(reply))
                     };
                     (batch, Some((source, wants)))
                 }
-                Ok(None) => {
-                    let reply = Reply::End;
-                    (said(Input::Reply { id, reply }), None)
-                }
-                Err(error) => (failed(id, error), None),
+                Ok(None) => (replied(id, Ok(Reply::End)), None),
+                Err(error) => (replied(id, Err(error)), None),
             })
         },
     );

@@ -34,7 +34,7 @@ pub(super) fn from_engine(error: DataFusionError) -> Error {
 pub(super) fn unshowable(error: result_json::Error) -> Error {
     Error::invalid(error.to_string()).because(error)
 }
-const TOO_MUCH_MEMORY: &str =
+pub(super) const TOO_MUCH_MEMORY: &str =
     "the query needed more memory than one query may use; narrow it or aggregate earlier";
 
 /// What the engine's errors of input and output say where a query has spilled all that it may: they have no kind for it.

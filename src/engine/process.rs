@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::attend::{Attendant, Attended};
 use super::pool::PoolSettings;
+use super::problem::TOO_MUCH_MEMORY;
 use super::protocol::{Answer, FRAME_BYTES_MAX, Input, Message, Request, frame};
 use super::spill::SpillDir;
 use crate::metrics::Held;
@@ -268,10 +269,7 @@ fn cause_of_death(broken: Broken, last_words: String) -> Error {
         Broken::Pipe(_) if last_words.contains("overflowed its stack") => {
             Error::invalid("the query nests too deeply; simplify it").because(last_words)
         }
-        Broken::Pipe(_) => Error::invalid(
-            "the query needed more memory than one query may use; narrow it or aggregate earlier",
-        )
-        .because(last_words),
+        Broken::Pipe(_) => Error::invalid(TOO_MUCH_MEMORY).because(last_words),
     }
 }
 

@@ -4,12 +4,12 @@
 //! that are old enough. So whoever cleans such a table, or commits what was decided long before, holds its lock. Prompt
 //! logs have none: their writers commit within seconds.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 
 use rules::{Error, OrgId, Result, TableName};
 
 use super::Lake;
-use crate::folder::{create_private, open_private};
+use crate::folder::{create_private, lock};
 
 /// The right to write a table, between processes too; dropping it gives it back, as does the end of the process.
 #[derive(Debug)]
@@ -30,16 +30,11 @@ impl Lake {
         create_private(&folder)?;
         // Beside the table, where it is no file of any; no table's name begins with a dot.
         let path = folder.join(format!(".{table}.lock"));
-        let failed = |error: std::io::Error| {
-            Error::invalid(format!("{} cannot be locked: {error}", path.display())).because(error)
-        };
-        let file = open_private(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Locked { _file: Some(file) }),
-            Err(TryLockError::WouldBlock) => Err(Error::conflict(format!(
+        let file = lock(&path, || {
+            Error::conflict(format!(
                 "another copy of this table, or an import into {table}, is running; try again when it has ended"
-            ))),
-            Err(TryLockError::Error(error)) => Err(failed(error)),
-        }
+            ))
+        })?;
+        Ok(Locked { _file: Some(file) })
     }
 }
