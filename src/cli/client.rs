@@ -38,6 +38,8 @@ impl Client {
         let organization = variable("AMIGO_ORGANIZATION_ID")?;
         let http = reqwest::Client::builder()
             .read_timeout(SILENCE)
+            // The key goes to the server that was named, and to no other.
+            .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| Error::internal("the HTTP client cannot be made").because(error))?;
         let request = http

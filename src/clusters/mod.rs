@@ -265,6 +265,19 @@ impl Collections {
         Ok(Some(table))
     }
 
+    /// What tells the documents behind a table from those of another: cluster, database, collection, whose they are.
+    pub fn source<'a>(
+        &'a self,
+        name: &'a TableName,
+    ) -> (&'a str, &'a str, Option<&'a str>, Option<Tenant>) {
+        (
+            self.cluster.name.as_str(),
+            &self.database,
+            self.collection(name),
+            self.tenant(),
+        )
+    }
+
     /// Asks a table's collection a question.
     ///
     /// # Errors

@@ -16,13 +16,15 @@ section! {
         rate_limits: bool = true,
             "Whether requests are counted against the limits per minute; false only for load tests on loopback.";
         signin_per_minute: u32 = 5, (1..=1_000_000),
-            "Sign-ins with an API key, per minute and key.";
+            "Sign-ins with an API key, per minute, key and address of the client.";
         signin_address_per_minute: u32 = 30, (1..=1_000_000),
             "Sign-ins with any API key, per minute and address of the client (per /64 network of IPv6).";
         prompt_logs_per_minute: u32 = 20, (1..=1_000_000),
             "Downloads of prompt logs, per minute and user.";
         sql_per_minute: u32 = 6, (1..=1_000_000),
             "SQL queries, per minute and user.";
+        sql_cancel_per_minute: u32 = 500, (1..=1_000_000),
+            "Submitted SQL queries cancelled, per minute and user.";
         api_key_create_per_minute: u32 = 5, (1..=1_000_000),
             "API keys made, per minute and user.";
         api_key_list_per_minute: u32 = 10, (1..=1_000_000),

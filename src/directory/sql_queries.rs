@@ -95,10 +95,33 @@ macro_rules! columns {
     };
 }
 
+/// Whose queries, where only their own may be seen: those of a user who had the id before are not.
+macro_rules! own {
+    () => {
+        "(?2 IS NULL OR user_org_id = ?2 AND user_id = ?3
+          AND created_at >= (SELECT created_at FROM users WHERE org_id = ?2 AND user_id = ?3))"
+    };
+}
+
 impl Directory {
     /// Stores a query that was submitted, or returns the one that the same user submitted with the same key before.
     pub async fn submit_query(&self, query: &SqlQuery) -> Result<Option<SqlQuery>> {
         let mut transaction = self.write().await?;
+        if query.idempotency_key.is_some() {
+            // The keys of a user who had the id before are free.
+            sqlx::query(
+                "UPDATE sql_queries SET idempotency_key = NULL
+                 WHERE org_id = ?1 AND user_org_id = ?2 AND user_id = ?3 AND idempotency_key = ?4
+                   AND created_at < (SELECT created_at FROM users WHERE org_id = ?2 AND user_id = ?3)",
+            )
+            .bind(query.org_id.as_str())
+            .bind(query.user_org_id.as_str())
+            .bind(query.user_id.as_str())
+            .bind(query.idempotency_key.as_deref())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        }
         match insert(&mut transaction, std::slice::from_ref(query)).await {
             Ok(()) => {
                 transaction.commit().await.map_err(failed)?;
@@ -131,14 +154,22 @@ impl Directory {
         transaction.commit().await.map_err(failed)
     }
 
-    /// One query of the organization.
-    pub async fn sql_query(&self, org_id: &OrgId, query_id: &str) -> Result<Option<SqlQuery>> {
+    /// One query of the organization, which must be the user's own where one is given.
+    pub async fn sql_query(
+        &self,
+        org_id: &OrgId,
+        user: Option<(&OrgId, &UserId)>,
+        query_id: &str,
+    ) -> Result<Option<SqlQuery>> {
         let row = sqlx::query(concat!(
             "SELECT ",
             columns!(),
-            " FROM sql_queries WHERE org_id = ? AND query_id = ?"
+            " FROM sql_queries WHERE org_id = ?1 AND query_id = ?4 AND ",
+            own!()
         ))
         .bind(org_id.as_str())
+        .bind(user.map(|(org, _)| org.as_str()))
+        .bind(user.map(|(_, user)| user.as_str()))
         .bind(query_id)
         .fetch_optional(&self.pool)
         .await
@@ -156,22 +187,19 @@ impl Directory {
         limit: u32,
     ) -> Result<Vec<SqlQuery>> {
         let (at, id) = after.map_or((i64::MIN, ""), |(at, id)| (at.timestamp_millis(), id));
-        let (user_org, user) = user.map_or((None, None), |(org, user)| {
-            (Some(org.as_str()), Some(user.as_str()))
-        });
         let rows = sqlx::query(concat!(
             "SELECT ",
             columns!(),
             " FROM sql_queries
-             WHERE org_id = ?1 AND (created_at, query_id) > (?2, ?3)
-               AND (?4 IS NULL OR user_org_id = ?4 AND user_id = ?5)
-             ORDER BY created_at, query_id LIMIT ?6"
+             WHERE org_id = ?1 AND (created_at, query_id) > (?4, ?5) AND ",
+            own!(),
+            " ORDER BY created_at, query_id LIMIT ?6"
         ))
         .bind(org_id.as_str())
+        .bind(user.map(|(org, _)| org.as_str()))
+        .bind(user.map(|(_, user)| user.as_str()))
         .bind(at)
         .bind(id)
-        .bind(user_org)
-        .bind(user)
         .bind(limit)
         .fetch_all(&self.pool)
         .await

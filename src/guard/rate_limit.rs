@@ -18,12 +18,13 @@ use crate::metrics::Metrics;
 /// The endpoints with a limit of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
-    /// Per API key.
+    /// Per API key and address of the client.
     SignIn,
     /// Per address of the client, whatever the API key.
     SignInAddress,
     PromptLogs,
     SqlQuery,
+    CancelSqlQuery,
     CreateApiKey,
     ListApiKeys,
     DeleteApiKey,
@@ -80,14 +81,19 @@ impl RateLimits {
         Some(verdict)
     }
 
-    /// Counts a sign-in of a client at this address. Of IPv6 the network counts, since a client has a whole /64 of them
-    /// to itself (RFC 6177).
-    pub fn take_address(&self, address: IpAddr, now: DateTime<Utc>) -> Option<Verdict> {
-        let name = match address.to_canonical() {
+    /// Counts a sign-in with a key of a client at this address. Of IPv6 the network counts, since a client has a whole /64
+    /// of them to itself (RFC 6177).
+    pub fn take_sign_in(&self, key: &str, address: IpAddr, now: DateTime<Utc>) -> Option<Verdict> {
+        let network = match address.to_canonical() {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => format!("{:x}", u128::from(address) >> 64),
         };
-        self.take(Endpoint::SignInAddress, &name, now)
+        // Who tries many keys from one place is stopped without using up those keys' limits; and nobody uses up the limit
+        // of a key that is used from elsewhere.
+        match self.take(Endpoint::SignInAddress, &network, now) {
+            Some(verdict) if !verdict.allowed => Some(verdict),
+            _ => self.take(Endpoint::SignIn, &format!("{network} {key}"), now),
+        }
     }
 
     fn quota(&self, endpoint: Endpoint) -> Quota {
@@ -97,6 +103,7 @@ impl RateLimits {
             Endpoint::SignInAddress => limits.signin_address_per_minute,
             Endpoint::PromptLogs => limits.prompt_logs_per_minute,
             Endpoint::SqlQuery => limits.sql_per_minute,
+            Endpoint::CancelSqlQuery => limits.sql_cancel_per_minute,
             Endpoint::CreateApiKey => limits.api_key_create_per_minute,
             Endpoint::ListApiKeys => limits.api_key_list_per_minute,
             Endpoint::DeleteApiKey => limits.api_key_delete_per_minute,
@@ -132,13 +139,18 @@ mod tests {
 
     #[track_caller]
     fn check(limits: &RateLimits, address: &str, allowed: bool) {
-        let verdict = limits.take_address(address.parse().unwrap(), DateTime::UNIX_EPOCH);
-        assert_eq!(verdict.unwrap().allowed, allowed, "{address}");
+        check_key(limits, "acme/key", address, allowed);
+    }
+
+    #[track_caller]
+    fn check_key(limits: &RateLimits, key: &str, address: &str, allowed: bool) {
+        let verdict = limits.take_sign_in(key, address.parse().unwrap(), DateTime::UNIX_EPOCH);
+        assert_eq!(verdict.unwrap().allowed, allowed, "{key} {address}");
     }
 
     #[test]
     fn a_network_of_ipv6_is_one_client_and_an_address_of_ipv4_is_one() {
-        let limits = limits(1, 1);
+        let limits = limits(9, 1);
         check(&limits, "2001:db8:0:1::1", true);
         check(&limits, "2001:db8:0:1:ffff::2", false);
         check(&limits, "2001:db8:0:2::1", true);
@@ -146,6 +158,20 @@ mod tests {
         check(&limits, "192.0.2.2", true);
         check(&limits, "192.0.2.1", false);
         check(&limits, "::ffff:192.0.2.1", false);
+    }
+
+    #[test]
+    fn nobody_locks_the_holder_of_a_key_out() {
+        let limits = limits(1, 3);
+        for (key, address, allowed) in [
+            ("acme/key", "192.0.2.1", true),
+            ("acme/key", "192.0.2.1", false),
+            ("acme/key", "192.0.2.2", true),
+            ("acme/other", "192.0.2.1", true),
+            ("acme/third", "192.0.2.1", false),
+        ] {
+            check_key(&limits, key, address, allowed);
+        }
     }
 
     #[test]

@@ -20,10 +20,7 @@ use super::limited::limited;
 use super::openapi::{LimitedErrors, OnCluster, SignInHeaders};
 use super::problem::{ErrorResponse, Problem};
 use crate::app::App;
-use crate::guard::{Action, Actor, Endpoint};
-
-/// What the audit log keeps of the id that somebody sends; a real one is shorter.
-const KEY_ID_CHARS_MAX: usize = 64;
+use crate::guard::{Action, Actor};
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = UserSignInWithApiKeyResponse)]
@@ -65,13 +62,9 @@ pub(super) async fn post(
 ) -> Result<Response, Problem> {
     let credentials = credentials(&headers)?;
     let cluster = cluster(&app, &headers).await?;
-    let caller = format!("{org}/{}", credentials.key_id);
+    let key = format!("{org}/{}", credentials.key_id);
     let now = app.clock.now();
-    // The address first: who tries many keys from one place is stopped without using up those keys' own limits.
-    let verdict = match app.rate_limits.take_address(client.address, now) {
-        Some(verdict) if !verdict.allowed => Some(verdict),
-        _ => app.rate_limits.take(Endpoint::SignIn, &caller, now),
-    };
+    let verdict = app.rate_limits.take_sign_in(&key, client.address, now);
     let work = async {
         // What cannot be a user's id is no user; the answer is the same as for any other unknown one.
         let user_id = UserId::parse(&credentials.user_id).ok();
@@ -79,9 +72,9 @@ pub(super) async fn post(
             seen.note(&org, user_id);
         }
         located(&app, &org, cluster.as_ref()).await?;
-        let key_id: String = credentials.key_id.chars().take(KEY_ID_CHARS_MAX).collect();
         let actor = Actor::Claimed(org.clone(), user_id.clone());
-        let opening = opening(&org, actor, &seen, Action::SignIn.on(key_id));
+        let deed = Action::SignIn.on(&credentials.key_id);
+        let opening = opening(&org, actor, &seen, deed);
         let sign_in = Box::pin(async {
             let token = app
                 .identity

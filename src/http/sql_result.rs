@@ -13,31 +13,28 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
-use rules::{Caller, Error, OrgId, Result};
+use rules::{OrgId, Result};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::audited::{self, Told, change, opening};
-use super::caller::{authenticate, cluster, located};
+use super::audited::{self, Told, opening};
+use super::caller::{Within, administer, authenticate, cluster, located};
 use super::client::Client;
 use super::layers::Seen;
 use super::openapi::{
-    CallerErrors, InOrganization, OrganizationInPath, PermissionErrors, QueryStatusName,
-    ResultQuery, ServerErrors,
+    CallerErrors, InOrganization, LimitedErrors, OrganizationInPath, PermissionErrors,
+    QueryStatusName, ResultQuery, ServerErrors,
 };
 use super::problem::{ErrorResponse, Problem};
 use super::sql_query::submitted;
 use crate::app::App;
 use crate::directory::SqlQuery;
 use crate::engine::Format;
-use crate::guard::{Action, Actor, Opening};
+use crate::guard::{Action, Actor, Endpoint, Opening};
 use crate::sql_query::{self, Fetched, ResultFile, SignedUrl, Status};
 
 /// Seconds after which to ask again.
 const ASK_AGAIN: &str = "1";
-
-/// The organization and the query that a path names. What cannot be one is not there.
-type Place = Path<(String, String)>;
 
 /// How far a query is. While there is a result to fetch, or may be one, it says where.
 #[derive(Debug, Serialize, ToSchema)]
@@ -64,7 +61,7 @@ pub(super) struct Report {
     bytes: u64,
     /// How long it has been running, or ran.
     seconds: f64,
-    /// Where the result is, or will be.
+    /// Where the result is, or will be; told to its submitter.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     signed_url: Option<String>,
@@ -86,7 +83,8 @@ struct Progress {
 
 /// Get the status of a SQL query
 ///
-/// A submitted query of the caller: how far it is, and where its result is.
+/// A submitted query: how far it is and, for its submitter, where its result is. Those of others need
+/// `Admin:GetSqlQueries`.
 #[utoipa::path(
     get, path = "/v1/{organization}/admin/sql_query/{query_id}", operation_id = "get-sql-query", tag = "Admin",
     params(InOrganization, ("query_id" = String, Path, description = "The id of its submission.")),
@@ -98,12 +96,14 @@ struct Progress {
 )]
 pub(super) async fn status(
     State(app): State<Arc<App>>,
-    Path((org, query_id)): Place,
+    Within(org, query_id): Within,
     Extension(seen): Extension<Seen>,
     Extension(client): Extension<Client>,
     headers: HeaderMap,
 ) -> Result<Json<Report>, Problem> {
-    let (org, caller) = known(&app, &org, &headers, &seen).await?;
+    let cluster = cluster(&app, &headers).await?;
+    let caller = authenticate(&app, &org, &headers, &seen).await?;
+    located(&app, &org, cluster.as_ref()).await?;
     sql_query::authorise(&app.directory, &org, &caller).await?;
     let status = app.queries.query(&org, &caller, &query_id).await?;
     Ok(Json(report(&app, &client, status)?))
@@ -111,41 +111,32 @@ pub(super) async fn status(
 
 /// Cancel a SQL query
 ///
-/// Ends a submitted query of the caller, or deletes its result.
+/// Ends a submitted query, or deletes its result. Those of others need `Admin:GetSqlQueries`.
 #[utoipa::path(
     delete, path = "/v1/{organization}/admin/sql_query/{query_id}", operation_id = "cancel-sql-query", tag = "Admin",
     params(InOrganization, ("query_id" = String, Path, description = "The id of its submission.")),
     responses(
         (status = 200, body = Report, description = "How far it came."),
-        CallerErrors,
+        LimitedErrors,
         PermissionErrors,
     )
 )]
 pub(super) async fn cancel(
     State(app): State<Arc<App>>,
-    Path((org, query_id)): Place,
+    Within(org, query_id): Within,
     Extension(seen): Extension<Seen>,
     Extension(client): Extension<Client>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (org, caller) = known(&app, &org, &headers, &seen).await?;
+    let (app, org) = (&app, &org);
+    let cancel = Endpoint::CancelSqlQuery;
     let deed = Action::CancelSqlQuery.on(&query_id);
-    let opening = opening(&org, Actor::of(&caller), &seen, deed);
-    let cancel = async {
-        sql_query::authorise(&app.directory, &org, &caller).await?;
-        let status = app.queries.cancel(&org, &caller, &query_id).await?;
-        Ok(Json(report(&app, &client, status)?).into_response())
+    let work = |caller| async move {
+        sql_query::authorise(&app.directory, org, &caller).await?;
+        let status = app.queries.cancel(org, &caller, &query_id).await?;
+        Ok(Json(report(app, &client, status)?).into_response())
     };
-    Ok(change(&app, opening, cancel).await?)
-}
-
-async fn known(app: &App, org: &str, headers: &HeaderMap, seen: &Seen) -> Result<(OrgId, Caller)> {
-    let org = OrgId::parse(org)
-        .map_err(|error| Error::not_found("there is no such organization").because(error))?;
-    let cluster = cluster(app, headers).await?;
-    let caller = authenticate(app, &org, headers, seen).await?;
-    located(app, &org, cluster.as_ref()).await?;
-    Ok((org, caller))
+    administer(app, org, &headers, &seen, cancel, deed, work).await
 }
 
 fn report(app: &App, client: &Client, status: Status) -> Result<Report> {
@@ -215,7 +206,7 @@ fn seconds(query: &SqlQuery, now: DateTime<Utc>) -> f64 {
 )]
 pub(super) async fn get(
     State(app): State<Arc<App>>,
-    Path((org, query_id)): Place,
+    Path((org, query_id)): Path<(String, String)>,
     RawQuery(parameters): RawQuery,
     Extension(seen): Extension<Seen>,
     method: Method,

@@ -27,8 +27,8 @@ use super::{
 /// Who makes copies, in the table's log.
 const COPIED: &str = "amigo-admin table sync";
 
-/// Of what the columns of a copy were made, in the table's log; no field has this name for its [`reached_name`].
-const SOURCE: &str = "amigo-admin table sync, columns";
+/// Of what a copy was made, in the table's log; no field has this name for its [`reached_name`].
+const SOURCE: &str = "amigo-admin table sync, source";
 
 /// In the place of when a copy was made: the table has rows of elsewhere since.
 const NOT_COPIED: i64 = 0;
@@ -39,12 +39,12 @@ const CHANGED_MAX: usize = 8_000_000;
 /// A row's key, as a hash that no two keys share.
 type Key = [u8; 16];
 
-/// Of what a copy's columns are made: equal for the same, whatever they are called and hold.
+/// Of what a copy is made, documents and columns: equal for the same, whatever they hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Source(i64);
 
 impl Source {
-    /// Of everything that tells how the columns are made.
+    /// Of everything that tells which documents are copied, and how the columns are made.
     pub fn of(description: &[u8]) -> Self {
         let mut number = [0; 8];
         number.copy_from_slice(&blake3::hash(description).as_bytes()[..8]);

@@ -83,23 +83,25 @@ impl Signer {
         ))
     }
 
-    /// Checks a URL's signature, and then whether it still holds.
+    /// Checks a URL's signature, and then whether it still holds; returns when its secret stopped signing for queries that
+    /// were made later.
     ///
     /// # Errors
     /// `Forbidden` for one that was not made here as it is, `Gone` for one that has expired.
-    pub(super) async fn verify(&self, url: &SignedUrl, kid: &str, signature: &str) -> Result<()> {
+    pub(super) async fn verify(
+        &self,
+        url: &SignedUrl,
+        kid: &str,
+        signature: &str,
+    ) -> Result<DateTime<Utc>> {
         let key = self.key(kid).await?;
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok();
-        let verified = key.zip(signature).is_some_and(|(key, signature)| {
-            hmac::verify(&hmac_key(&key), url.text().as_bytes(), &signature).is_ok()
-        });
-        if !verified {
-            return Err(forged());
-        }
+        let (key, signature) = key.zip(signature).ok_or_else(forged)?;
+        hmac::verify(&hmac_key(&key), url.text().as_bytes(), &signature).map_err(|_| forged())?;
         if self.clock.now() >= url.expires_at {
             return Err(expired());
         }
-        Ok(())
+        Ok(key.created_at + TimeDelta::days(KEY_DAYS))
     }
 
     /// The newest key, or a new one where it has signed for long enough.

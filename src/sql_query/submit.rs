@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use collections::{Question, Table};
-use rules::{Caller, Error, OrgId, Result, TableName};
+use rules::{Caller, Error, OrgId, Result, TableName, UserId};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{Instrument, info_span};
@@ -229,43 +229,60 @@ impl SqlQueries {
         self.directory.finish_query(&query).await
     }
 
-    /// The query of that id, if the caller may see it: their own, or anybody's with [`super::OTHERS_PERMISSION`].
+    /// The query of that id, if the caller may see it: their own, or anybody's with [`super::OTHERS_PERMISSION`]. Where its
+    /// result is, only its submitter is told: others may not see the rows that the submitter may.
     ///
     /// # Errors
     /// `NotFound` otherwise.
     pub async fn query(&self, org: &OrgId, caller: &Caller, query_id: &str) -> Result<Status> {
-        let found = self.find(org, query_id).await?;
-        let own = |query: &SqlQuery| {
-            query.user_org_id == caller.org_id && query.user_id == caller.user_id
+        let own = Some((&caller.org_id, &caller.user_id));
+        if let Some(query) = self.find(org, own, query_id).await? {
+            let query = self.with_progress(query);
+            let handle = match self.is_fetchable(&query) {
+                true => Some(self.handle(&query).await?),
+                false => None,
+            };
+            return Ok(Status { query, handle });
+        }
+        let others = match super::may_see_others(caller, org) {
+            true => self.find(org, None, query_id).await?,
+            false => None,
         };
-        let found = found.filter(|query| own(query) || super::may_see_others(caller, org));
-        let query = found.ok_or_else(|| {
+        let query = others.ok_or_else(|| {
             Error::not_found("there is no such query; query_history lists those you may see")
         })?;
-        self.status(query).await
+        Ok(Status {
+            query: self.with_progress(query),
+            handle: None,
+        })
     }
 
-    async fn find(&self, org: &OrgId, query_id: &str) -> Result<Option<SqlQuery>> {
-        if let Some(query) = self.directory.sql_query(org, query_id).await? {
+    async fn find(
+        &self,
+        org: &OrgId,
+        user: Option<(&OrgId, &UserId)>,
+        query_id: &str,
+    ) -> Result<Option<SqlQuery>> {
+        if let Some(query) = self.directory.sql_query(org, user, query_id).await? {
             return Ok(Some(query));
         }
         self.history.flush().await;
-        self.directory.sql_query(org, query_id).await
+        self.directory.sql_query(org, user, query_id).await
     }
 
-    async fn status(&self, mut query: SqlQuery) -> Result<Status> {
+    fn with_progress(&self, mut query: SqlQuery) -> SqlQuery {
         if let Some(running) = self.running().get(&query.query_id) {
             let progress = *running.progress.borrow();
             (query.rows, query.bytes) = (progress.rows, progress.bytes);
         }
-        let fetchable = query.result_format.is_some()
+        query
+    }
+
+    /// Whether there is a result, or may be one.
+    fn is_fetchable(&self, query: &SqlQuery) -> bool {
+        query.result_format.is_some()
             && (!query.status.is_finished() || query.status == QueryStatus::Succeeded)
-            && query.expires_at.is_some_and(|at| at > self.clock.now());
-        let handle = match fetchable {
-            true => Some(self.handle(&query).await?),
-            false => None,
-        };
-        Ok(Status { query, handle })
+            && query.expires_at.is_some_and(|at| at > self.clock.now())
     }
 
     /// Ends a query that has not ended, and then it no longer runs; deletes the result of one that has.
@@ -294,19 +311,29 @@ impl SqlQueries {
     /// The result that a URL names.
     ///
     /// # Errors
-    /// `Forbidden` for a forged or changed URL, `Gone` for an expired one or one whose result was deleted, `Invalid` and
-    /// `TimedOut` with the reason why the query failed.
+    /// `Forbidden` for a forged or changed URL, `Gone` for an expired one, one whose result was deleted or whose submitter
+    /// is no longer a user, `Invalid` and `TimedOut` with the reason why the query failed.
     pub async fn result(&self, url: &SignedUrl, kid: &str, signature: &str) -> Result<Fetched> {
-        self.signer.verify(url, kid, signature).await?;
-        let query = self.directory.sql_query(&url.org_id, &url.query_id).await?;
+        let signed_until = self.signer.verify(url, kid, signature).await?;
+        let (org, id) = (&url.org_id, &url.query_id);
+        let query = self.directory.sql_query(org, None, id).await?;
         let query = query.ok_or_else(expired)?;
-        if format_of(&query)? != url.format {
+        // None of these was ever signed here: somebody knows an old secret.
+        if format_of(&query)? != url.format
+            || query.expires_at.is_some_and(|at| at != url.expires_at)
+            || query.created_at >= signed_until
+        {
             return Err(forged());
+        }
+        let submitter = (&query.user_org_id, &query.user_id);
+        let own = self.directory.sql_query(org, Some(submitter), id).await?;
+        if own.is_none() {
+            return Err(expired());
         }
         let reason = || query.error.clone().unwrap_or_default();
         match query.status {
             QueryStatus::Queued | QueryStatus::Running => {
-                Ok(Fetched::NotYet(self.status(query).await?.query))
+                Ok(Fetched::NotYet(self.with_progress(query)))
             }
             QueryStatus::Failed => Err(Error::invalid(reason())),
             QueryStatus::TimedOut => Err(Error::timed_out(reason())),
@@ -362,12 +389,12 @@ impl SqlQueries {
     }
 }
 
-/// A query as its submitter sees it.
+/// A query as a caller sees it.
 #[derive(Debug, Clone)]
 pub struct Status {
     /// With the rows and bytes so far.
     pub query: SqlQuery,
-    /// None when there is no result to fetch, and will be none.
+    /// None when there is no result for the caller to fetch, and will be none.
     pub handle: Option<Handle>,
 }
 

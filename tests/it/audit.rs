@@ -336,24 +336,12 @@ async fn queries_and_their_results_are_recorded_with_rows_and_bytes() {
     data.ok(["audit", "verify", ORG]);
 }
 
-/// A role that may query and not read the audit log: an administrator's and a little more.
-fn analyst(data: &Data) {
-    let roles = data.ok(["role", "list", ORG]);
-    let mut roles = roles["roles"].as_array().unwrap().iter();
-    let administrator = roles.find(|role| role["name"] == "DefaultAdministratorRole");
-    let mut grants = administrator.unwrap()["permission_grants"].clone();
-    let more = json!({"permission_name": "Vault:Read"});
-    grants.as_array_mut().unwrap().push(more);
-    data.role(ORG, "Analyst", &grants);
-    data.user(ORG, "ann", "Analyst");
-}
-
 #[tokio::test]
 async fn the_table_shows_an_organization_its_own_rows_and_only_to_those_who_may() {
     let server = Server::start(|data| {
         data.org(ORG);
         data.org("globex");
-        analyst(data);
+        data.analyst(ORG, "ann");
         data.import_logs(ORG, &[log("c/1", "s", &["h"])]);
     });
     let (token, rival) = (

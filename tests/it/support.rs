@@ -113,6 +113,19 @@ impl Data {
         self.ok(args.chain(["--grants".as_ref(), file.as_os_str()]));
     }
 
+    /// Makes a user who may query and no more: with an administrator's role and a little beside it.
+    #[track_caller]
+    pub(crate) fn analyst(&self, org: &str, user: &str) {
+        let roles = self.ok(["role", "list", org]);
+        let mut roles = roles["roles"].as_array().unwrap().iter();
+        let administrator = roles.find(|role| role["name"] == "DefaultAdministratorRole");
+        let mut grants = administrator.unwrap()["permission_grants"].clone();
+        let more = json!({"permission_name": "Vault:Read"});
+        grants.as_array_mut().unwrap().push(more);
+        self.role(org, "Analyst", &grants);
+        self.user(org, user, "Analyst");
+    }
+
     /// A token from the operator's own authority.
     #[track_caller]
     pub(crate) fn token(&self, org: &str, user: &str) -> String {

@@ -234,7 +234,9 @@ impl Sync<'_> {
     ) -> Result<Option<i64>> {
         let (schema, source) = (decoder.schema(), self.source()?);
         if !copied.has_columns(&schema, &source).await? {
-            eprintln!("the columns are not made as in the last copy; all documents are copied");
+            eprintln!(
+                "the last copy was made of other columns or documents; all documents are copied"
+            );
             return Ok(None);
         }
         let reached = copied.reached(&since.field).await?;
@@ -247,11 +249,12 @@ impl Sync<'_> {
         Ok(reached)
     }
 
-    /// Fields and kinds of the columns: a text may be one of the documents', an ObjectId or JSON.
+    /// Which documents, and fields and kinds of the columns: a text may be one of the documents', an ObjectId or JSON.
     fn source(&self) -> Result<Source> {
-        let columns = serde_json::to_vec(&self.table.columns)
-            .map_err(|error| Error::internal("columns cannot be told").because(error))?;
-        Ok(Source::of(&columns))
+        let source = (self.collections.source(self.name), &self.table.columns);
+        let source = serde_json::to_vec(&source)
+            .map_err(|error| Error::internal("a source cannot be told").because(error))?;
+        Ok(Source::of(&source))
     }
 
     /// The column that tells documents apart.

@@ -76,7 +76,7 @@ async fn a_database_of_every_earlier_version_is_brought_up_to_date_with_all_that
         assert_eq!(key.unwrap().unwrap().secret_hash, "$argon2id$hash");
         let keys = directory.signing_keys().await.unwrap();
         assert_eq!((keys.len(), keys[0].kid.as_str()), (1, "s1"), "{steps}");
-        let query = directory.sql_query(&airline, "q1").await.unwrap();
+        let query = directory.sql_query(&airline, None, "q1").await.unwrap();
         assert_eq!(query.is_some(), steps >= 4);
         let warning = query.and_then(|query| query.warning);
         assert_eq!(warning.is_some(), steps >= 7);

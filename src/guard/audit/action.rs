@@ -60,12 +60,21 @@ actions! {
     PrepareDemo "Server:PrepareDemo" "An operator makes the demo's organization, users, data and key.";
 }
 
+/// What is not the text of a query is a name. One that is longer names nothing, and is cut.
+const NAME_CHARS_MAX: usize = 1_000;
+
 impl Action {
     /// The act on something.
     pub fn on(self, resource: impl ToString) -> Deed {
+        let mut resource = resource.to_string();
+        if !matches!(self, Self::RunSqlQuery | Self::SubmitSqlQuery)
+            && let Some((end, _)) = resource.char_indices().nth(NAME_CHARS_MAX)
+        {
+            resource.truncate(end);
+        }
         Deed {
             action: self,
-            resource: Some(resource.to_string()),
+            resource: Some(resource),
             detail: None,
         }
     }

@@ -228,7 +228,7 @@ async fn who_writes_a_table_that_is_being_copied_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn columns_that_are_made_of_something_else_are_copied_anew() {
+async fn what_is_made_of_something_else_is_copied_anew() {
     const COLUMNS: &str = "[clusters.main.collections.messages]\ncolumns = [
         { name = \"_id\", type = \"BIGINT\" },
         { name = \"text\", type = \"STRING\" },
@@ -254,6 +254,16 @@ async fn columns_that_are_made_of_something_else_are_copied_anew() {
         let row = rows[0].as_array().unwrap();
         assert_eq!(row[..], [json!(3_000), json!(3_000), first], "{column}");
     }
+    // Other documents, none of them younger than the last of the copy.
+    let others = (0..2).map(|id| message(id, "other", 0));
+    live.mongodb.load(ORG, "others", others).await;
+    let table = "[clusters.main.collections.messages]\n";
+    let moved = declared.replace(table, &format!("{table}collection = \"others\"\n"));
+    std::fs::write(config_file(&data), moved).unwrap();
+    assert_eq!(synced(&data, &since)["whole"], true);
+    assert_eq!(synced(&data, &since)["whole"], false);
+    let rows = live.rows_soon(ORG, count).await;
+    assert_eq!(rows[0], json!([2, 2, "other"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -215,6 +215,41 @@ async fn queries_of_others_are_not_there() {
 }
 
 #[tokio::test]
+async fn queries_of_a_user_who_had_the_id_before_are_not_there() {
+    let server = Server::start(|data| {
+        acme(data);
+        data.analyst(ORG, "ann");
+    });
+    let submitted = async |token: &str| {
+        let request = submission(&server, token, "SELECT 1", None);
+        let answer = Answer::of(request.header("Idempotency-Key", "one")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    };
+    let seen = "SELECT count(*) FROM query_history";
+    let first = server.token(ORG, "ann");
+    let handle = submitted(&first).await;
+    fetch(&server, &handle).await;
+    let id = handle["query_id"].as_str().unwrap();
+    let path = format!("/v1/{ORG}/admin/sql_query/{id}");
+    assert_eq!(server.get(&first, &path).await.status, 200);
+    assert_eq!(server.rows(&first, ORG, seen).await, json!([[1]]));
+    server.data.ok(["user", "delete", ORG, "ann"]);
+    server.data.user(ORG, "ann", "Analyst");
+    // A token tells to the second when it was issued.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let second = server.token(ORG, "ann");
+    server.get(&second, &path).await.detail(404);
+    let request = server.request(Method::DELETE, &path).bearer_auth(&second);
+    Answer::of(request).await.detail(404);
+    assert_eq!(server.rows(&second, ORG, seen).await, json!([[0]]));
+    assert_ne!(submitted(&second).await["query_id"], handle["query_id"]);
+    // Those who may see everybody's see both.
+    let everybody = server.token(ORG, SUPER_ADMINISTRATOR);
+    assert_eq!(server.get(&everybody, &path).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_large_result_needs_little_memory() {
     let server = Server::start(acme);
     let token = server.token(ORG, SUPER_ADMINISTRATOR);
