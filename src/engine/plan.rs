@@ -333,6 +333,8 @@ pub(super) fn session(
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_target_partitions(base.partitions);
     config.options_mut().execution.time_zone = Some("UTC".to_owned());
+    // As Spark orders them: NULL is less than every value.
+    config.options_mut().sql_parser.default_null_ordering = "nulls_min".to_owned();
     config
         .options_mut()
         .catalog

@@ -120,6 +120,23 @@ async fn clauses_behind_a_group_by_count() {
 }
 
 #[tokio::test]
+async fn null_is_less_than_every_value() {
+    const X: &str = "FROM (VALUES (1), (NULL), (2)) AS t(x)";
+    let ordered = |order: &str| format!("SELECT x {X} ORDER BY x {order}");
+    let [up, down, last] = ["", "DESC", "NULLS LAST"].map(ordered);
+    let first = format!("SELECT x, row_number() OVER (ORDER BY x) AS n {X} ORDER BY n LIMIT 1");
+    check_rows(&[
+        (&up, json!([[null], [1], [2]])),
+        (&down, json!([[2], [1], [null]])),
+        (&last, json!([[1], [2], [null]])),
+        (&first, json!([[null, 1]])),
+    ])
+    .await;
+    let whole = "SELECT CAST(at AS TIMESTAMP(0)) FROM events";
+    check_refused(&[(whole, &["TIMESTAMP(0)", "date_trunc"])]).await;
+}
+
+#[tokio::test]
 async fn a_condition_that_is_null_has_no_rows() {
     check_rows(&[
         (

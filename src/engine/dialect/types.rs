@@ -17,6 +17,12 @@ impl TypePlanner for Types {
         let timestamp =
             |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Arc::from));
         let data_type = match sql {
+            // Nothing would be cut off.
+            Sql::Timestamp(Some(digits), _) | Sql::TimestampNtz(Some(digits)) if *digits != 6 => {
+                return Err(DataFusionError::Plan(format!(
+                    "{sql} is no type here: a TIMESTAMP counts microseconds; date_trunc('second', x) cuts them off"
+                )));
+            }
             Sql::Timestamp(_, TimezoneInfo::WithoutTimeZone) | Sql::TimestampNtz(_) => {
                 timestamp(None)
             }
