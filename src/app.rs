@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prompt_intake::otlp::KeyTemplate;
-use rules::{Error, Result};
+use rules::{Error, OrgId, Result};
 
 use crate::clock::Clock;
 use crate::clusters::Clusters;
@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::engine::{Pool, PoolSettings};
 use crate::folder;
-use crate::guard::{Audit, RateLimits};
+use crate::guard::{Audit, Places, RateLimits};
 use crate::identity::Identity;
 use crate::lake::Lake;
 use crate::metrics::Metrics;
@@ -43,6 +43,8 @@ pub struct App {
     pub writers: Writers,
     /// Memory for prompt logs that are being sent.
     pub room: Room,
+    /// Archives that are being downloaded, by organization.
+    pub downloads: Arc<Places<OrgId>>,
     /// How log keys of OpenTelemetry spans are made.
     pub key_template: Arc<KeyTemplate>,
     pub metrics: Arc<Metrics>,
@@ -83,6 +85,7 @@ impl App {
         let rate_limits = RateLimits::new(&config.limits, Arc::clone(&metrics));
         let writers = Writers::new(lake.clone(), clock.clone(), Arc::clone(&metrics));
         let room = Room::new(config.limits.write_memory_bytes);
+        let downloads = Places::new(config.limits.downloads);
         let key_template = Arc::new(config.key_template()?);
         Ok(Arc::new(Self {
             config,
@@ -97,6 +100,7 @@ impl App {
             audit,
             writers,
             room,
+            downloads,
             key_template,
             metrics,
             tls,

@@ -1,7 +1,7 @@
 //! Serves until told to stop: the listener's limits, TLS, the background work, and the end of all of them.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,7 +112,12 @@ impl App {
         let patience =
             Duration::from_secs(self.config.limits.download_idle_seconds) + AFTER_DOWNLOADS;
         let headers = Duration::from_secs(settings.header_seconds);
-        let listener = Listener::new(listener, settings.connections, patience);
+        let proxies = settings.trusted_proxies.clone();
+        // A proxy on the same machine may not be named, and its connections are everybody's.
+        let is_proxy = move |address: IpAddr| {
+            address.is_loopback() || proxies.iter().any(|proxy| proxy.contains(address))
+        };
+        let listener = Listener::new(listener, settings.connections, patience, is_proxy);
         let mut server = Server::<Peer>::from_listener(listener)
             .http1_only()
             .handle(handle)

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use indicatif::HumanBytes;
@@ -15,6 +16,9 @@ use crate::guard::Action;
 use crate::lake::clean::clean;
 use crate::lake::{Lake, prompt_log_table};
 use crate::prompt_logs::keeping;
+
+/// How long a command waits for a server that merges or cleans, which is done soon.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn stats(org: &OrgId, context: &Context) -> Result<()> {
     known_organization(context, org).await?;
@@ -43,6 +47,8 @@ pub(super) async fn stats(org: &OrgId, context: &Context) -> Result<()> {
 pub(super) async fn compact(org: &OrgId, context: &Context) -> Result<()> {
     known_organization(context, org).await?;
     let lake = Lake::local(&context.config.lake_dir())?;
+    let name = prompt_log_table::name();
+    let _locked = lake.lock_within(org, &name, PATIENCE).await?;
     let before = keeping::stats(&lake, org).await?;
     let progress = Progress::count(format!("merging files of {org}, logs"), before.logs);
     let progress = Mutex::new(progress);
@@ -82,21 +88,26 @@ pub(super) async fn compact(org: &OrgId, context: &Context) -> Result<()> {
 pub(super) async fn expire(org: &OrgId, context: &Context) -> Result<()> {
     let organization = known_organization(context, org).await?;
     let lake = Lake::local(&context.config.lake_dir())?;
-    let days = organization.retention_days_or(context.config.retention.days);
+    let directory = open_directory(context).await?;
     let now = context.clock.now();
+    let days = directory
+        .retention(context.config.retention.days, now)
+        .await?;
+    let days = organization.retention_days_or(days);
     let work = async {
         eprintln!("dropping the days of {org} that are older than {days} days");
         let expired = keeping::expire(&lake, org, prompt_log_table::oldest(now, days)).await?;
         eprintln!("deleting files that nobody can need any more");
+        let name = prompt_log_table::name();
+        let _locked = lake.lock_within(org, &name, PATIENCE).await?;
         let keep = TimeDelta::seconds(context.config.keeping.unused_seconds.into());
-        let cleaned = clean(&lake, org, &prompt_log_table::name(), now, keep).await?;
+        let cleaned = clean(&lake, org, &name, now, keep).await?;
         Ok((expired, cleaned))
     };
     let deed = Action::ExpirePromptLogs
         .on_all()
         .with(json!({ "days": days }));
     let made = |(expired, _): &(keeping::Expired, _)| json!({"logs": expired.logs});
-    let directory = open_directory(context).await?;
     let done = operator::act(context, &directory, Some(org), deed, work, made).await?;
     let (expired, cleaned) = done;
     let human = || {

@@ -137,6 +137,9 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Threads for files and computing beside those of downloads.
+const BLOCKING_THREADS: usize = 512;
+
 fn run(command: Command, config: Option<PathBuf>, data: Option<PathBuf>, json: bool) -> Result<()> {
     let options = options(data.as_deref(), config.as_deref());
     let config = Config::load(config.as_deref(), data.as_deref())?;
@@ -148,6 +151,8 @@ fn run(command: Command, config: Option<PathBuf>, data: Option<PathBuf>, json: b
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // Each download holds two of them for as long as it takes; what else needs one finds one.
+        .max_blocking_threads(BLOCKING_THREADS + 2 * context.config.limits.downloads)
         .build()
         .map_err(|error| Error::internal("the runtime cannot start").because(error))?;
     runtime.block_on(async {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use rules::{Error, LogKey, OrgId, Result};
 use serde_json::{Value, json};
@@ -233,12 +234,19 @@ impl<'a> Import<'a> {
 
     fn parse(&self, line: &[u8]) -> Result<Record> {
         let record = Record::parse(line)?;
-        if let Some(days) = self.retention_days {
-            let now = self.context.clock.now();
-            refuse_if_expired(record.created_at, prompt_log_table::oldest(now, days))?;
-            refuse_if_ahead(record.created_at, now)?;
+        if self.retention_days.is_some() {
+            refuse_if_expired(record.created_at, self.oldest())?;
+            refuse_if_ahead(record.created_at, self.context.clock.now())?;
         }
         Ok(record)
+    }
+
+    fn oldest(&self) -> DateTime<Utc> {
+        let now = self.context.clock.now();
+        self.retention_days
+            .map_or(DateTime::<Utc>::MIN_UTC, |days| {
+                prompt_log_table::oldest(now, days)
+            })
     }
 
     pub(super) async fn push(&mut self, record: Record) -> Result<()> {
@@ -259,6 +267,7 @@ impl<'a> Import<'a> {
             self.org,
             records,
             self.context.clock.now(),
+            self.oldest(),
         )
         .await?;
         self.total.written += written.written;
@@ -276,12 +285,16 @@ impl<'a> Import<'a> {
     }
 
     fn counts(&self) -> Value {
-        let Written { written, unchanged } = self.total;
+        let Written {
+            written, unchanged, ..
+        } = self.total;
         json!({"written": written, "unchanged": unchanged, "rejected": self.rejected})
     }
 
     fn report(&self, context: &Context) -> Result<()> {
-        let Written { written, unchanged } = self.total;
+        let Written {
+            written, unchanged, ..
+        } = self.total;
         let rejected = self.rejected;
         let human = || format!("{written} written, {unchanged} unchanged, {rejected} rejected");
         context.print(human, self.counts());

@@ -1,4 +1,4 @@
-//! `amigo-admin serve`: the server, until SIGTERM or Ctrl-C.
+//! `amigo-admin serve`: the server, until SIGTERM, SIGHUP or Ctrl-C.
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -109,10 +109,12 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static> {
     let deaf = |error| Error::internal("signals cannot be received").because(error);
     let mut terminate = signal(SignalKind::terminate()).map_err(deaf)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(deaf)?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = hang_up.recv() => {}
         }
     })
 }

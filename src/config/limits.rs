@@ -61,6 +61,8 @@ section! {
             "Bytes of text that all requests that write prompt logs may hold together; more are asked to come later.";
         archive_logs: usize = 1000, (1..=100_000),
             "Prompt logs in one downloaded archive.";
+        downloads: usize = 64, (2..=10_000),
+            "Archives being downloaded at the same time, half of them of one organization; more are answered 503.";
         download_idle_seconds: u64 = 60, (1..=3600),
             "Seconds a client may read nothing of a download before it is cut off.";
         storage_seconds: u64 = 30, (1..=3600),

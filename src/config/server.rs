@@ -27,7 +27,7 @@ section! {
         metrics_listen: String = String::new(),
             "Address and port where GET /metrics is answered, in plain HTTP and to whoever reaches it; empty: nowhere.";
         connections: usize = 512, (1..=100_000),
-            "Connections at the same time; more wait until one ends.";
+            "Connections at the same time; more wait until one ends. Half of them may come from one address, unless it is this machine's or a trusted proxy's.";
         header_seconds: u64 = 75, (1..=3600),
             "Seconds a client may take until a request's headers are all there, counted from the connection's start or the request before.";
         header_bytes: usize = 64 * KIB, (8 * KIB..=1024 * KIB),

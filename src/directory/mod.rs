@@ -28,6 +28,7 @@ mod collections;
 mod ids;
 mod maintenance;
 mod organizations;
+mod retention;
 mod roles;
 mod schema;
 mod signing_keys;

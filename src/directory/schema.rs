@@ -47,6 +47,11 @@ pub(super) const STEPS: &[Step] = &[
         "collections",
         include_str!("migrations/0007_collections.sql"),
     ),
+    (
+        8,
+        "retention setting",
+        include_str!("migrations/0008_retention_setting.sql"),
+    ),
 ];
 
 /// Applies the steps that are missing, all or none.

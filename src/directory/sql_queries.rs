@@ -104,20 +104,23 @@ macro_rules! own {
 }
 
 impl Directory {
-    /// Stores a query that was submitted, or returns the one that the same user submitted with the same key before.
+    /// Stores a query that was submitted, or returns the one that the same user submitted with the same key before and that
+    /// has a result, or will have one.
     pub async fn submit_query(&self, query: &SqlQuery) -> Result<Option<SqlQuery>> {
         let mut transaction = self.write().await?;
         if query.idempotency_key.is_some() {
-            // The keys of a user who had the id before are free.
+            // Free are the keys of a user who had the id before, and of queries whose result is gone.
             sqlx::query(
                 "UPDATE sql_queries SET idempotency_key = NULL
                  WHERE org_id = ?1 AND user_org_id = ?2 AND user_id = ?3 AND idempotency_key = ?4
-                   AND created_at < (SELECT created_at FROM users WHERE org_id = ?2 AND user_id = ?3)",
+                   AND (created_at < (SELECT created_at FROM users WHERE org_id = ?2 AND user_id = ?3)
+                        OR expires_at IS NULL OR expires_at <= ?5 OR status = 'canceled')",
             )
             .bind(query.org_id.as_str())
             .bind(query.user_org_id.as_str())
             .bind(query.user_id.as_str())
             .bind(query.idempotency_key.as_deref())
+            .bind(query.created_at.timestamp_millis())
             .execute(&mut *transaction)
             .await
             .map_err(failed)?;

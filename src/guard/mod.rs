@@ -1,7 +1,9 @@
-//! What every request passes before the work: rate limits, and the audit log.
+//! What every request passes before the work: rate limits, places, and the audit log.
 
 mod audit;
+mod places;
 mod rate_limit;
 
 pub use audit::{Act, Action, Actor, Audit, Deed, End, Opening, Outcome};
+pub use places::{Place, Places};
 pub use rate_limit::{Endpoint, RateLimits};

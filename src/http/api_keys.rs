@@ -16,7 +16,9 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::audited::tell;
-use super::caller::{Organization, Within, administer, admit, has, needed, outranks, permitted};
+use super::caller::{
+    Organization, Within, administer, admit, covers_all, has, needed, outranks, permitted,
+};
 use super::fields::{self, Fields};
 use super::layers::Seen;
 use super::openapi::{
@@ -219,6 +221,9 @@ pub(super) async fn delete(
     let work = |caller| async move {
         let needed = needed(org, "Organization:DeleteAPIKey").with("api_key_id", &key_id);
         has(&caller, &needed)?;
+        if let Some(key) = app.directory.api_key(org, &key_id).await? {
+            covers_all(&caller, org, &key.role, "that key's role")?;
+        }
         app.directory.delete_api_key(org, &key_id).await?;
         let deleted_key_id = key_id;
         Ok(Json(Deleted { deleted_key_id }).into_response())

@@ -6,19 +6,23 @@ use std::task::{Context, Poll};
 
 use axum::Extension;
 use axum::body::Body;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::Stream;
 use futures::stream::BoxStream;
 use prometheus_client::metrics::counter::Counter;
-use rules::{Error, OrgId, Result};
-use serde_json::Value;
+use rules::{Caller, Error, LogKey, OrgId, Result};
+use serde_json::{Value, json};
 
 use super::layers::Seen;
 use super::problem::status;
 use crate::app::App;
-use crate::guard::{Act, Actor, Deed, End, Opening, Outcome};
+use crate::guard::{Act, Action, Actor, Deed, End, Opening, Outcome};
 use crate::sql_query::Page;
+
+/// Keys of replaced logs that the audit log names; it counts them all.
+const KEYS_NAMED: usize = 100;
 
 /// What an answer tells the audit log beside its status; an extension of the response.
 #[derive(Debug, Clone, Default)]
@@ -89,6 +93,44 @@ pub(super) async fn read(
     let answer = act.during(work).await?;
     act.complete(&end(&answer));
     answer
+}
+
+/// Records that logs were replaced by others, if any were: what was recorded of the old ones is of texts that are gone.
+pub(super) async fn record_replaced(
+    app: &App,
+    org: &OrgId,
+    caller: &Caller,
+    seen: &Seen,
+    keys: &[LogKey],
+) {
+    if keys.is_empty() {
+        return;
+    }
+    let named: Vec<&str> = keys.iter().take(KEYS_NAMED).map(LogKey::as_str).collect();
+    let deed = Action::WritePromptLogs
+        .on_all()
+        .with(json!({"replaced": named}));
+    let opening = opening(org, Actor::of(caller), seen, deed);
+    let end = End {
+        status: Some(StatusCode::OK.as_u16()),
+        rows: Some(keys.len() as u64),
+        ..End::new(Outcome::Succeeded)
+    };
+    let recorded = async {
+        let mut act = app.audit.open(opening)?;
+        act.opened().await?;
+        act.completed(&end).await
+    };
+    // They are replaced: the answer says so all the same.
+    if let Err(error) = recorded.await {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            org = org.as_str(),
+            user = caller.user_id.as_str(),
+            keys = ?named,
+            "the audit log cannot be told that prompt logs were replaced"
+        );
+    }
 }
 
 /// The end of an act that is answered with an error.

@@ -216,7 +216,8 @@ where
     .await
 }
 
-/// Checks, in the order of the wire contract (section 3), that the request may write prompt logs; returns the organization.
+/// Checks, in the order of the wire contract (section 3), that the request may write prompt logs; returns the organization
+/// and who writes.
 ///
 /// # Errors
 /// As [`cluster`], [`authenticate`], [`located`] and [`permitted`].
@@ -225,12 +226,12 @@ pub(super) async fn may_write_logs(
     org: &OrgId,
     headers: &HeaderMap,
     seen: &Seen,
-) -> Result<directory::Organization> {
+) -> Result<(directory::Organization, Caller)> {
     let cluster = cluster(app, headers).await?;
     let caller = authenticate(app, org, headers, seen).await?;
     let organization = located(app, org, cluster.as_ref()).await?;
     permitted(&caller, org, "Admin:WritePromptLogs")?;
-    Ok(organization)
+    Ok((organization, caller))
 }
 
 /// The cluster named in `x-mongo-cluster-name`, if it is a known one.

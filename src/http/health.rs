@@ -11,6 +11,9 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 
+/// With less room on its disk the server can soon record nothing in the audit log, and then answers nothing.
+const ROOM_BYTES: u64 = 4 * 1024 * 1024;
+
 #[derive(Serialize, ToSchema)]
 pub(super) struct Readiness {
     ready: bool,
@@ -90,7 +93,13 @@ fn check(name: &'static str, result: Result<()>) -> Check {
 
 async fn storage(app: &App) -> Result<()> {
     let listed = tokio::fs::read_dir(app.config.lake_dir()).await;
-    listed.map(|_| ()).map_err(|error| {
+    let _ = listed.map_err(|error| {
         Error::unavailable("the folder of the organizations' tables cannot be read").because(error)
-    })
+    })?;
+    let unknown = |error| Error::unavailable("the data's disk does not answer").because(error);
+    let disk = rustix::fs::statvfs(&app.config.data_dir).map_err(unknown)?;
+    match disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM_BYTES {
+        true => Err(Error::unavailable("the disk of the data directory is full")),
+        false => Ok(()),
+    }
 }

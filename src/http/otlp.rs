@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use prompt_intake::otlp::{self, Encoding, Signal};
 use rules::{Error, Kind, Result};
 
+use super::audited::record_replaced;
 use super::body::{self, Inflate};
 use super::caller::{Organization, may_write_logs};
 use super::layers::Seen;
@@ -124,7 +125,7 @@ impl Request<'_> {
             app, org, headers, ..
         } = &self;
         let compression = body::Encoding::of(headers)?;
-        let organization = may_write_logs(app, org, headers, &self.seen).await?;
+        let (organization, caller) = may_write_logs(app, org, headers, &self.seen).await?;
 
         let received = Received::new(app.room.clone());
         let inflate = Inflate::new(compression, &app.config.limits, received)?;
@@ -136,8 +137,9 @@ impl Request<'_> {
         let (signal, encoding) = (self.signal, self.encoding);
         let read = move || received.read(signal, encoding, &template, now, oldest);
         let exported = body::blocking(read).await?;
-        if !exported.records.is_empty() {
-            app.writers.write(org, exported.records).await?;
+        if !exported.taken.records.is_empty() {
+            let replaced = app.writers.write(org, exported.taken).await?;
+            record_replaced(app, org, &caller, &self.seen, &replaced).await;
         }
         Ok(otlp::response(encoding, signal, &exported.rejected))
     }

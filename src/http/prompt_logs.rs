@@ -24,7 +24,7 @@ use super::limited::limited;
 use super::openapi::{InOrganization, LimitedErrors, PermissionErrors, PromptLogsQuery};
 use super::problem::{ErrorResponse, Problem};
 use crate::app::App;
-use crate::guard::{Act, Action, Actor, End, Endpoint, Outcome};
+use crate::guard::{Act, Action, Actor, End, Endpoint, Outcome, Place};
 use crate::identity::Claims;
 use crate::prompt_logs::{Access, Delivery, Ledger, LookUp, Selection, archive, select};
 use crate::traces::TARGET;
@@ -98,7 +98,15 @@ pub(super) async fn get(
             select_logs(&app, &org, days, &caller, &parameters).await
         };
         match act.during(choose).await? {
+            Ok(selection) if method == Method::HEAD => Ok(head(&selection, &org, &parameters, act)),
             Ok(selection) => {
+                let Some(place) = app.downloads.take(org.clone()) else {
+                    let error = Error::unavailable(
+                        "too many archives are being downloaded; try again when some have ended",
+                    );
+                    act.complete(&audited::end_of(&error));
+                    return Err(error);
+                };
                 let access = Access::new(caller, look_up(&app, &org, claims));
                 Ok(deliver(
                     &app,
@@ -106,8 +114,7 @@ pub(super) async fn get(
                     selection,
                     access,
                     &parameters,
-                    &method,
-                    act,
+                    (act, place),
                 ))
             }
             Err(error) => {
@@ -179,31 +186,30 @@ async fn select_logs(
     Ok(selection)
 }
 
-/// The archive; the act is completed when it is at its end.
+/// What there is to download, as the archive's own answer says it.
+fn head(selection: &Selection, org: &OrgId, parameters: &Parameters, act: Act) -> Response {
+    act.complete(&End {
+        status: Some(200),
+        rows: Some(0),
+        bytes: Some(0),
+        ..End::new(Outcome::Succeeded)
+    });
+    // Of no known length, as the archive's own: an empty one would be said to have none.
+    let body = Body::from_stream(futures::stream::empty::<Result<bytes::Bytes>>());
+    let headers = headers(selection, org, &parameters.prefix);
+    (headers, body).into_response()
+}
+
+/// The archive; at its end the act is completed and the place given back.
 fn deliver(
     app: &App,
     org: &OrgId,
     selection: Selection,
     access: Access,
     parameters: &Parameters,
-    method: &Method,
-    act: Act,
+    (act, place): (Act, Place<OrgId>),
 ) -> Response {
     let headers = headers(&selection, org, &parameters.prefix);
-    if method == Method::HEAD {
-        act.complete(&End {
-            status: Some(200),
-            rows: Some(0),
-            bytes: Some(0),
-            ..End::new(Outcome::Succeeded)
-        });
-        // Of no known length, as the archive's own: an empty one would be said to have none.
-        return (
-            headers,
-            Body::from_stream(futures::stream::empty::<Result<bytes::Bytes>>()),
-        )
-            .into_response();
-    }
     let comment = comment(&selection, &parameters.prefix);
     let idle = Duration::from_secs(app.config.limits.download_idle_seconds);
     let ledger = Arc::new(Ledger::default());
@@ -216,6 +222,7 @@ fn deliver(
             denied,
             failed,
         } = ledger.delivery(bytes);
+        drop(place);
         Told {
             rows: Some(delivered.len() as u64),
             bytes: None,

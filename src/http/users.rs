@@ -15,7 +15,9 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::audited::tell;
-use super::caller::{Organization, Within, administer, admit, has, needed, outranks, permitted};
+use super::caller::{
+    Organization, Within, administer, admit, covers_all, has, needed, outranks, permitted,
+};
 use super::fields::{self, Fields};
 use super::layers::Seen;
 use super::openapi::{
@@ -298,6 +300,9 @@ pub(super) async fn delete(
         )?;
         let user_id = UserId::parse(&user_id)
             .map_err(|error| Error::not_found("there is no such user").because(error))?;
+        if let Some(user) = app.directory.caller(org, &user_id, app.clock.now()).await? {
+            covers_all(&caller, org, &user.role, "that user's role")?;
+        }
         app.directory.delete_user(org, &user_id).await?;
         Ok(StatusCode::NO_CONTENT.into_response())
     };

@@ -11,6 +11,7 @@ use rules::Result;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::audited::record_replaced;
 use super::body::{self, Encoding, Inflate};
 use super::caller::{Organization, may_write_logs};
 use super::layers::Seen;
@@ -62,15 +63,16 @@ pub(super) async fn post(
     body: Body,
 ) -> Result<Response, Problem> {
     let encoding = Encoding::of(&headers)?;
-    let organization = may_write_logs(&app, &org, &headers, &seen).await?;
+    let (organization, caller) = may_write_logs(&app, &org, &headers, &seen).await?;
 
     let days = organization.retention_days_or(app.config.retention.days);
     let now = app.clock.now();
     let intake = Intake::new(app.room.clone(), now, prompt_log_table::oldest(now, days));
     let inflate = Inflate::new(encoding, &app.config.limits, intake)?;
     let accepted = body::read(body, inflate).await?.finish()?;
-    let written = accepted.records.len();
-    app.writers.write(&org, accepted.records).await?;
+    let written = accepted.taken.records.len();
+    let replaced = app.writers.write(&org, accepted.taken).await?;
+    record_replaced(&app, &org, &caller, &seen, &replaced).await;
     let rejected = accepted.rejected;
     Ok(Json(Answer { written, rejected }).into_response())
 }

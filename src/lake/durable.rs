@@ -7,7 +7,8 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +21,8 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+    ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
+    Result,
 };
 
 #[derive(Debug)]
@@ -44,6 +46,29 @@ impl Durable {
         Self { inner, folders }
     }
 
+    /// Puts the file under a name that nobody sees, on disk, and then in its place: who sees it may commit behind it.
+    async fn put(&self, location: &Path, payload: PutPayload, is_new: bool) -> Result<PutResult> {
+        let file = self.inner.path_to_filesystem(location)?;
+        let (folders, path) = (Arc::clone(&self.folders), location.to_string());
+        let put = tokio::task::spawn_blocking(move || folders.put(&file, &payload, is_new));
+        let put = put
+            .await
+            .map_err(io::Error::other)
+            .and_then(|result| result);
+        put.map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => object_store::Error::AlreadyExists {
+                path,
+                source: Box::new(source),
+            },
+            _ => failed(source),
+        })?;
+        let meta = self.inner.head(location).await?;
+        Ok(PutResult {
+            e_tag: meta.e_tag,
+            version: meta.version,
+        })
+    }
+
     async fn sync(&self, location: &Path) -> Result<()> {
         let file = self.inner.path_to_filesystem(location)?;
         sync(file, Arc::clone(&self.folders)).await
@@ -56,16 +81,46 @@ async fn sync(file: PathBuf, folders: Arc<Folders>) -> Result<()> {
         .await
         .map_err(io::Error::other)
         .and_then(|result| result);
-    result.map_err(|source| object_store::Error::Generic {
+    result.map_err(failed)
+}
+
+fn failed(source: io::Error) -> object_store::Error {
+    object_store::Error::Generic {
         store: "local",
         source: Box::new(source),
-    })
+    }
 }
 
 impl Folders {
-    /// Syncs the file, its folder and, at the first file there, all folders above.
+    /// Writes the file and syncs it before it has its name, which a new one gets only if nothing else has it; then the
+    /// folders.
+    fn put(&self, file: &std::path::Path, payload: &PutPayload, is_new: bool) -> io::Result<()> {
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        // As the store names what it has not finished, which `clean` sweeps.
+        let mut unfinished = file.as_os_str().to_owned();
+        unfinished.push(format!("#{}", RandomState::new().hash_one(())));
+        let unfinished = PathBuf::from(unfinished);
+        let placed = write_synced(&unfinished, payload).and_then(|()| match is_new {
+            true => std::fs::hard_link(&unfinished, file),
+            false => std::fs::rename(&unfinished, file),
+        });
+        if is_new || placed.is_err() {
+            let _ = std::fs::remove_file(&unfinished);
+        }
+        placed?;
+        self.sync_above(file)
+    }
+
+    /// Syncs the file and its folders.
     fn sync(&self, file: &std::path::Path) -> io::Result<()> {
         File::open(file)?.sync_all()?;
+        self.sync_above(file)
+    }
+
+    /// Syncs the file's folder and, at the first file there, all folders above.
+    fn sync_above(&self, file: &std::path::Path) -> io::Result<()> {
         let Some(folder) = file.parent() else {
             return Ok(());
         };
@@ -87,6 +142,14 @@ impl Folders {
     fn lock(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
         self.on_disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn write_synced(path: &std::path::Path, payload: &PutPayload) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    for part in payload {
+        file.write_all(part)?;
+    }
+    file.sync_all()
 }
 
 /// In the order of their paths, as cloud stores list and as Delta expects of every store but a `file` one.
@@ -115,9 +178,11 @@ impl ObjectStore for Durable {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
-        let written = self.inner.put_opts(location, payload, options).await?;
-        self.sync(location).await?;
-        Ok(written)
+        match options.mode {
+            PutMode::Create => self.put(location, payload, true).await,
+            PutMode::Overwrite => self.put(location, payload, false).await,
+            PutMode::Update(_) => self.inner.put_opts(location, payload, options).await,
+        }
     }
 
     async fn put_multipart_opts(

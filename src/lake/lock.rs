@@ -1,12 +1,14 @@
-//! Who writes a table for a long time does it alone: a copy, an import.
+//! Who writes a table for a long time does it alone: a copy, an import, a merge of prompt logs.
 //!
 //! Their files are no version's until the commit at their end, and [`clean`](super::clean) takes those for left over
-//! that are old enough. So whoever cleans such a table, or commits what was decided long before, holds its lock. Prompt
-//! logs have none: their writers commit within seconds.
+//! that are old enough. So whoever cleans such a table, or commits what was decided long before, holds its lock. Who
+//! writes prompt logs needs none: they are committed within seconds.
 
 use std::fs::File;
+use std::time::Duration;
 
-use rules::{Error, OrgId, Result, TableName};
+use rules::{Error, Kind, OrgId, Result, TableName};
+use tokio::time::{Instant, sleep};
 
 use super::Lake;
 use crate::folder::{create_private, lock};
@@ -17,7 +19,31 @@ pub struct Locked {
     _file: Option<File>,
 }
 
+/// Between two looks at whether the right is free.
+const LOOK: Duration = Duration::from_millis(100);
+
 impl Lake {
+    /// As [`Lake::lock`], waiting for as long as `patience` while somebody has it.
+    ///
+    /// # Errors
+    /// As [`Lake::lock`].
+    pub async fn lock_within(
+        &self,
+        org: &OrgId,
+        table: &TableName,
+        patience: Duration,
+    ) -> Result<Locked> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match self.lock(org, table) {
+                Err(error) if *error.kind() == Kind::Conflict && Instant::now() < deadline => {
+                    sleep(LOOK).await;
+                }
+                locked => return locked,
+            }
+        }
+    }
+
     /// Takes the right to write a table, be it there or not.
     ///
     /// # Errors
@@ -32,7 +58,8 @@ impl Lake {
         let path = folder.join(format!(".{table}.lock"));
         let file = lock(&path, || {
             Error::conflict(format!(
-                "another copy of this table, or an import into {table}, is running; try again when it has ended"
+                "a copy of {table}, an import into it, or the merging or cleaning of its files is running; try again when it has \
+                 ended"
             ))
         })?;
         Ok(Locked { _file: Some(file) })

@@ -13,7 +13,7 @@ mod durable;
 #[cfg(test)]
 pub(crate) mod faults;
 pub mod import;
-mod lock;
+pub mod lock;
 mod log_files;
 mod object_reader;
 pub mod prompt_log_table;

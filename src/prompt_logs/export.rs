@@ -12,8 +12,7 @@ use prompt_intake::otlp::{self, Encoding, KeyTemplate, Rejected, Signal};
 use rules::{Error, Result};
 
 use super::ingest::Chunk;
-use super::intake::{Room, Share, accept};
-use super::record::Record;
+use super::intake::{Room, Share, Taken, accept};
 
 /// An export's bytes, and the prompts read from them, which are about as many.
 const COPIES: usize = 2;
@@ -29,10 +28,9 @@ pub struct Received {
 /// What an export brought.
 #[derive(Debug)]
 pub struct Exported {
-    pub records: Vec<Record>,
+    pub taken: Taken,
     /// What cannot be read, and what the organization does not take.
     pub rejected: Rejected,
-    _share: Share,
 }
 
 impl Received {
@@ -42,7 +40,7 @@ impl Received {
     }
 
     /// The prompts of an export that came at `now` to an organization that keeps logs from `oldest` on. Room is held
-    /// until `Exported` is dropped.
+    /// until they are written.
     ///
     /// # Errors
     /// `Invalid` when the body is no such export.
@@ -67,11 +65,12 @@ impl Received {
                 Err(error) => rejected.add(1, Reason::new(error.message().to_owned())),
             }
         }
-        Ok(Exported {
+        let taken = Taken {
             records: chunk.into_records(),
-            rejected,
-            _share: self.share,
-        })
+            oldest,
+            share: self.share,
+        };
+        Ok(Exported { taken, rejected })
     }
 }
 

@@ -16,7 +16,7 @@ use deltalake_core::kernel::{Add, Remove};
 use deltalake_core::protocol::SaveMode;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
-use rules::{Error, Kind, OrgId, Result};
+use rules::{Error, Kind, LogKey, OrgId, Result};
 
 use super::files::{self, LogFile, OpenFile};
 use super::key_index::KeyIndex;
@@ -29,12 +29,14 @@ use crate::lake::{self, DataFileWriter, Lake, unavailable};
 const ATTEMPTS: u32 = 20;
 
 /// What became of a batch of records.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// Records that are now in the table and were not before.
     pub written: usize,
     /// Records that were there already, identical.
     pub unchanged: usize,
+    /// Keys whose older record was still shown, and another one.
+    pub replaced: HashSet<LogKey>,
 }
 
 /// Records gathered to be written together. Prompts that recur are held once.
@@ -100,7 +102,8 @@ impl Chunk {
     }
 }
 
-/// Writes the records in one commit; when this returns they are on disk. Of one key's records the last one counts.
+/// Writes the records in one commit; when this returns they are on disk. Of one key's records the last one counts. What is
+/// older than `oldest` is not shown any more.
 ///
 /// # Errors
 /// `StorageFull`, `Unavailable`: acknowledge nothing then, although the records may be there.
@@ -110,6 +113,7 @@ pub async fn write(
     org: &OrgId,
     records: Vec<Record>,
     now: DateTime<Utc>,
+    oldest: DateTime<Utc>,
 ) -> Result<Written> {
     let mut by_key = BTreeMap::new();
     for record in records {
@@ -118,7 +122,7 @@ pub async fn write(
     let records: Vec<Record> = by_key.into_values().collect();
     let mut attempt = 1;
     loop {
-        match attempt_write(lake, keys, org, &records, now).await {
+        match attempt_write(lake, keys, org, &records, now, oldest).await {
             Err(error) if *error.kind() == Kind::Conflict && attempt < ATTEMPTS => {
                 tracing::debug!(
                     attempt,
@@ -144,6 +148,7 @@ async fn attempt_write(
     org: &OrgId,
     records: &[Record],
     now: DateTime<Utc>,
+    oldest: DateTime<Utc>,
 ) -> Result<Written> {
     if records.is_empty() {
         return Ok(Written::default());
@@ -164,7 +169,7 @@ async fn attempt_write(
         }
     };
     let store = table.object_store();
-    let existing = Existing::find(&table, &store, keys, org, records).await?;
+    let existing = Existing::find(&table, &store, keys, org, records, oldest).await?;
     let fresh: Vec<&Record> = records
         .iter()
         .enumerate()
@@ -174,6 +179,7 @@ async fn attempt_write(
     let written = Written {
         written: fresh.len(),
         unchanged: existing.identical.len(),
+        replaced: existing.replaced_keys.clone(),
     };
     if fresh.is_empty() {
         return Ok(written);
@@ -204,6 +210,8 @@ struct Existing {
     identical: HashSet<usize>,
     /// Rows that other records replace, by file, ascending.
     replaced: Vec<(LogFile, Vec<usize>)>,
+    /// Of those that were still shown.
+    replaced_keys: HashSet<LogKey>,
 }
 
 impl Existing {
@@ -214,6 +222,7 @@ impl Existing {
         keys: &KeyIndex,
         org: &OrgId,
         records: &[Record],
+        oldest: DateTime<Utc>,
     ) -> Result<Self> {
         let by_key: HashMap<&str, usize> = records
             .iter()
@@ -237,14 +246,11 @@ impl Existing {
             .into_iter()
             .filter(|file| file.may_hold(from, Some(&until)))
         {
-            let open = async || {
-                let open = OpenFile::open(Arc::clone(store), &file).await;
-                open.map_err(unavailable)
-            };
+            let open = async || OpenFile::open(Arc::clone(store), &file).await;
             if !keys.may_hold(org, &file, open, &wanted).await? {
                 continue;
             }
-            let open = open().await?;
+            let open = open().await.map_err(unavailable)?;
             let mut rows = Vec::new();
             for group in open.row_groups(from, Some(&until)) {
                 let mut row = group.first_row;
@@ -258,7 +264,9 @@ impl Existing {
                 }
             }
             if !rows.is_empty() {
-                let replaced = found.compare(&open, &rows, records, &by_key).await?;
+                let replaced = found
+                    .compare(&open, &rows, records, &by_key, oldest)
+                    .await?;
                 if !replaced.is_empty() {
                     found.replaced.push((file, replaced));
                 }
@@ -274,6 +282,7 @@ impl Existing {
         rows: &[usize],
         records: &[Record],
         by_key: &HashMap<&str, usize>,
+        oldest: DateTime<Utc>,
     ) -> Result<Vec<usize>> {
         let columns: Vec<&str> = rows::columns();
         let mut stored = open.rows(&columns, rows).map_err(unavailable)?;
@@ -288,9 +297,12 @@ impl Existing {
                 let Some((index, record)) = known else {
                     continue;
                 };
-                // A record without an instant of its own is the same whenever it comes again.
-                let same_instant =
-                    record.created_at.is_none() || record.created_at == stored.created_at;
+                // A record without an instant of its own is the same whenever it comes again, while the first one is shown.
+                let is_shown = stored.created_at.is_some_and(|at| at >= oldest);
+                let same_instant = match record.created_at {
+                    Some(at) => stored.created_at == Some(at),
+                    None => is_shown,
+                };
                 let same_rest = record.system == stored.system
                     && record.history == stored.history
                     && record.labels == stored.labels;
@@ -298,6 +310,9 @@ impl Existing {
                     self.identical.insert(index);
                 } else {
                     replaced.push(number);
+                    if is_shown {
+                        self.replaced_keys.insert(stored.log_key);
+                    }
                 }
             }
         }
@@ -408,13 +423,74 @@ mod tests {
         let log = folder.path().join("acme/prompt_logs/_delta_log");
         std::fs::create_dir_all(log.join("00000000000000000099.checkpoint.parquet/x")).unwrap();
         for number in 1..=101 {
-            write(&lake, &keys, &org, vec![record(number)], now)
+            write(&lake, &keys, &org, vec![record(number)], now, now)
                 .await
                 .unwrap();
         }
 
-        let again = write(&lake, &keys, &org, (1..=101).map(record).collect(), now).await;
-        let (written, unchanged) = (0, 101);
-        assert_eq!(again.unwrap(), Written { written, unchanged });
+        let again = write(
+            &lake,
+            &keys,
+            &org,
+            (1..=101).map(record).collect(),
+            now,
+            now,
+        )
+        .await;
+        let unchanged = Written {
+            unchanged: 101,
+            ..Written::default()
+        };
+        assert_eq!(again.unwrap(), unchanged);
+    }
+
+    #[tokio::test]
+    async fn who_writes_beside_a_damaged_file_writes_as_if_it_held_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::local(folder.path()).unwrap();
+        let org = OrgId::parse("acme").unwrap();
+        let now = DateTime::UNIX_EPOCH;
+        for numbers in [[100, 300], [150, 350]] {
+            let records = numbers.map(record).to_vec();
+            let keys = KeyIndex::default();
+            write(&lake, &keys, &org, records, now, now).await.unwrap();
+        }
+        let table = lake.open(&org, &table_shape::name()).await.unwrap();
+        let files = files::list(&table.unwrap()).unwrap();
+        let path = |file: &LogFile| folder.path().join("acme/prompt_logs").join(&file.path);
+        std::fs::write(path(&files[0]), b"PAR1 is not what follows, nor PAR1").unwrap();
+        let keys = KeyIndex::default();
+        for number in [200, 201] {
+            let records = vec![record(number)];
+            let written = write(&lake, &keys, &org, records, now, now).await;
+            assert_eq!(written.unwrap().written, 1);
+        }
+        // One that is gone is as lost.
+        std::fs::remove_file(path(&files[1])).unwrap();
+        let keys = KeyIndex::default();
+        let written = write(&lake, &keys, &org, vec![record(202)], now, now).await;
+        assert_eq!(written.unwrap().written, 1);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_equals_one_that_has_expired_is_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::local(folder.path()).unwrap();
+        let (org, keys) = (OrgId::parse("acme").unwrap(), KeyIndex::default());
+        let then = DateTime::UNIX_EPOCH;
+        let day = chrono::TimeDelta::days(1);
+        for (at, oldest, written, replaced) in [
+            (then, then, 1, 0),
+            (then + day, then, 0, 0),
+            (then + day, then + day, 1, 0),
+        ] {
+            let wrote = write(&lake, &keys, &org, vec![record(1)], at, oldest).await;
+            let wrote = wrote.unwrap();
+            assert_eq!((wrote.written, wrote.replaced.len()), (written, replaced));
+        }
+        let other = r#"{"log_key":"log/001","system":"another"}"#;
+        let other = Record::parse(other.as_bytes()).unwrap();
+        let wrote = write(&lake, &keys, &org, vec![other], then + day, then).await;
+        assert_eq!(wrote.unwrap().replaced.len(), 1);
     }
 }

@@ -110,7 +110,7 @@ impl Intake {
         }
     }
 
-    /// The request's good records, and why the others are not among them. The room is held until `Accepted` is dropped.
+    /// The request's good records, and why the others are not among them. The room is held until the records are written.
     ///
     /// # Errors
     /// `Invalid` when there is no good record; the other errors as when writing into it.
@@ -124,6 +124,7 @@ impl Intake {
         });
         outcome?;
         let Records {
+            oldest,
             chunk,
             rejected,
             share,
@@ -132,11 +133,12 @@ impl Intake {
         if chunk.is_empty() {
             return Err(nothing(&rejected));
         }
-        Ok(Accepted {
+        let taken = Taken {
             records: chunk.into_records(),
-            rejected,
-            _share: share,
-        })
+            oldest,
+            share,
+        };
+        Ok(Accepted { taken, rejected })
     }
 }
 
@@ -198,9 +200,17 @@ impl Records {
 /// What a request brought.
 #[derive(Debug)]
 pub struct Accepted {
-    pub records: Vec<Record>,
+    pub taken: Taken,
     pub rejected: Vec<Rejected>,
-    _share: Share,
+}
+
+/// Records to write, and what they have of the room.
+#[derive(Debug)]
+pub struct Taken {
+    pub records: Vec<Record>,
+    /// The oldest instant the organization still keeps.
+    pub(super) oldest: DateTime<Utc>,
+    pub(super) share: Share,
 }
 
 fn nothing(rejected: &[Rejected]) -> Error {

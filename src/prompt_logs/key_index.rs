@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::TryStreamExt;
+use parquet::errors::ParquetError;
 use rules::{OrgId, Result};
 
 use super::files::{self, LogFile, OpenFile};
@@ -34,19 +35,33 @@ struct Files {
 impl KeyIndex {
     /// Whether `open` may hold one of the keys with these hashes (as [`KeyIndex::hash`] makes them).
     ///
+    /// What a damaged file held is lost, so it holds none.
+    ///
     /// # Errors
-    /// `Unavailable` when the file cannot be read.
+    /// `Unavailable` when the file cannot be read now.
     pub(super) async fn may_hold(
         &self,
         org: &OrgId,
         file: &LogFile,
-        open: impl AsyncFnOnce() -> Result<OpenFile>,
+        open: impl AsyncFnOnce() -> Result<OpenFile, ParquetError>,
         wanted: &[u64],
     ) -> Result<bool> {
         let hashes = match self.known(org, &file.path) {
             Some(hashes) => hashes,
             None => {
-                let hashes = self.read(&open().await?).await?;
+                let read = async { self.read(&open().await?).await };
+                let hashes = match read.await {
+                    Err(error) if is_damage(&error) => {
+                        tracing::error!(
+                            org.id = org.as_str(),
+                            file = file.path,
+                            error = &error as &dyn std::error::Error,
+                            "a data file of prompt logs is damaged; new logs are written as if it held none"
+                        );
+                        Arc::default()
+                    }
+                    read => read.map_err(unavailable)?,
+                };
                 self.remember(org, &file.path, &hashes);
                 hashes
             }
@@ -95,11 +110,11 @@ impl KeyIndex {
         }
     }
 
-    async fn read(&self, open: &OpenFile) -> Result<Arc<[u64]>> {
+    async fn read(&self, open: &OpenFile) -> Result<Arc<[u64]>, ParquetError> {
         let groups = open.row_groups("", None);
-        let mut batches = open.scan(&[LOG_KEY], &groups).map_err(unavailable)?;
+        let mut batches = open.scan(&[LOG_KEY], &groups)?;
         let mut hashes = Vec::new();
-        while let Some(batch) = batches.try_next().await.map_err(unavailable)? {
+        while let Some(batch) = batches.try_next().await? {
             hashes.extend((0..batch.num_rows()).filter_map(|row| {
                 let key = files::text(&batch, LOG_KEY, row)?;
                 Some(self.hash(&key))
@@ -107,5 +122,16 @@ impl KeyIndex {
         }
         hashes.sort_unstable();
         Ok(hashes.into())
+    }
+}
+
+/// Whether the file itself is at fault, and not the way to it.
+fn is_damage(error: &ParquetError) -> bool {
+    match error {
+        ParquetError::External(cause) => matches!(
+            cause.downcast_ref(),
+            Some(object_store::Error::NotFound { .. })
+        ),
+        _ => true,
     }
 }

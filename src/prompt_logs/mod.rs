@@ -27,7 +27,7 @@ pub use access::{Access, LookUp};
 pub use archive::{Delivery, Ledger};
 pub use export::Received;
 pub use ingest::{Chunk, Written};
-pub use intake::{Intake, Rejected, Room};
+pub use intake::{Intake, Rejected, Room, Taken};
 pub use key_index::KeyIndex;
 pub use record::Record;
 pub use retention::{refuse_if_ahead, refuse_if_expired};

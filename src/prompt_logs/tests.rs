@@ -65,7 +65,8 @@ async fn written() -> (TempDir, Lake) {
         let first = usize::try_from(day).unwrap() * LOGS / 3;
         let records = (first..first + LOGS / 3).map(record).collect();
         let keys = KeyIndex::default();
-        let written = ingest::write(&lake, &keys, &org(), records, now()).await;
+        let written =
+            ingest::write(&lake, &keys, &org(), records, now(), DateTime::UNIX_EPOCH).await;
         written.unwrap();
     }
     (folder, lake)

@@ -8,12 +8,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rules::{Error, OrgId, Result};
+use chrono::{DateTime, Utc};
+use rules::{Error, LogKey, OrgId, Result};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{Instrument, info_span};
 
 use super::ingest;
+use super::intake::{Share, Taken};
 use super::key_index::KeyIndex;
 use super::record::Record;
 use crate::clock::Clock;
@@ -49,7 +51,11 @@ struct Parts {
 #[derive(Debug)]
 struct Job {
     records: Vec<Record>,
-    done: oneshot::Sender<Result<()>>,
+    /// What is older is not shown any more.
+    oldest: DateTime<Utc>,
+    /// Held until they are written, whether their client still waits or not.
+    share: Share,
+    done: oneshot::Sender<Result<Vec<LogKey>>>,
 }
 
 impl Writers {
@@ -67,12 +73,23 @@ impl Writers {
     }
 
     /// Writes the records, all or none of them; when this returns they are on disk. Of one key's records the last counts.
+    /// Returns the keys whose older record was still shown, and another one.
     ///
     /// # Errors
     /// As [`ingest::write`]. After `Unavailable` the records may be there all the same; writing them again is safe.
-    pub async fn write(&self, org: &OrgId, records: Vec<Record>) -> Result<()> {
+    pub async fn write(&self, org: &OrgId, taken: Taken) -> Result<Vec<LogKey>> {
+        let Taken {
+            records,
+            oldest,
+            share,
+        } = taken;
         let (done, written) = oneshot::channel();
-        let mut job = Job { records, done };
+        let mut job = Job {
+            records,
+            oldest,
+            share,
+            done,
+        };
         loop {
             let lane = self.lane(org);
             match lane.send(job).await {
@@ -143,21 +160,29 @@ async fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>, expected: usize) -> 
 
 /// Commits the group's records together and tells each request what became of them.
 async fn commit(parts: &Arc<Parts>, org: &OrgId, group: Vec<Job>) {
-    let (records, done): (Vec<_>, Vec<_>) =
-        group.into_iter().map(|job| (job.records, job.done)).unzip();
+    let oldest = group.iter().map(|job| job.oldest).max();
+    let oldest = oldest.unwrap_or(DateTime::UNIX_EPOCH);
+    let (mut records, mut shares, mut done) = (Vec::new(), Vec::new(), Vec::new());
+    for job in group {
+        let keys = job.records.iter().map(|record| record.log_key.clone());
+        done.push((job.done, keys.collect::<Vec<LogKey>>()));
+        records.extend(job.records);
+        shares.push(job.share);
+    }
     let metrics = Arc::clone(&parts.metrics);
     let (parts, org) = (Arc::clone(parts), org.clone());
     // Encoding and compressing would hold up other requests: they run on a thread of their own.
     let runtime = tokio::runtime::Handle::current();
     let written = tokio::task::spawn_blocking(move || {
         runtime.block_on(async {
-            let records = records.into_iter().flatten().collect();
-            ingest::write(&parts.lake, &parts.keys, &org, records, parts.clock.now()).await
+            let (lake, keys, now) = (&parts.lake, &parts.keys, parts.clock.now());
+            ingest::write(lake, keys, &org, records, now, oldest).await
         })
     });
     let result = written.await.unwrap_or_else(|panic| {
         Err(Error::internal("the write failed; send it again, which is safe").because(panic))
     });
+    drop(shares);
     metrics.committed(result.as_ref().ok().map(|written| written.written));
     if let Err(error) = &result {
         // Here is the one cause; each of the requests answers with its sentence only.
@@ -168,9 +193,12 @@ async fn commit(parts: &Arc<Parts>, org: &OrgId, group: Vec<Job>) {
             "a group of writes failed: {error}"
         );
     }
-    for done in done {
+    for (done, mut keys) in done {
         let answer = match &result {
-            Ok(_) => Ok(()),
+            Ok(written) => {
+                keys.retain(|key| written.replaced.contains(key));
+                Ok(keys)
+            }
             Err(error) => Err(Error::new(error.kind().clone(), error.message().to_owned())),
         };
         // A client that has gone gets no answer; what it sent is written all the same.
@@ -181,13 +209,16 @@ async fn commit(parts: &Arc<Parts>, org: &OrgId, group: Vec<Job>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::DateTime;
     use futures::future::join_all;
     use rules::Kind;
 
-    fn record(number: usize) -> Record {
+    fn record(number: usize) -> Taken {
         let json = format!(r#"{{"log_key":"log/{number:03}","system":"prompt {number}"}}"#);
-        Record::parse(json.as_bytes()).unwrap()
+        Taken {
+            records: vec![Record::parse(json.as_bytes()).unwrap()],
+            oldest: DateTime::UNIX_EPOCH,
+            share: Share::default(),
+        }
     }
 
     #[tokio::test]
@@ -200,7 +231,7 @@ mod tests {
             Clock::fixed(DateTime::UNIX_EPOCH),
             Arc::default(),
         );
-        let all = join_all((0..100).map(|number| writers.write(&org, vec![record(number)]))).await;
+        let all = join_all((0..100).map(|number| writers.write(&org, record(number)))).await;
         assert!(all.iter().all(Result::is_ok), "{all:?}");
 
         let keys = super::super::list_keys(&lake, &org, "log/").await.unwrap();
@@ -219,7 +250,7 @@ mod tests {
         std::fs::create_dir(folder.path().join("acme")).unwrap();
         std::fs::write(folder.path().join("acme/prompt_logs"), "").unwrap();
         let writers = Writers::new(lake, Clock::fixed(DateTime::UNIX_EPOCH), Arc::default());
-        let all = join_all((0..3).map(|number| writers.write(&org, vec![record(number)]))).await;
+        let all = join_all((0..3).map(|number| writers.write(&org, record(number)))).await;
         for result in all {
             let error = result.unwrap_err();
             assert_eq!(*error.kind(), Kind::Unavailable, "{error:?}");
@@ -232,9 +263,9 @@ mod tests {
         let lake = Lake::local(folder.path()).unwrap();
         let org = OrgId::parse("acme").unwrap();
         let writers = Writers::new(lake, Clock::fixed(DateTime::UNIX_EPOCH), Arc::default());
-        writers.write(&org, vec![record(1)]).await.unwrap();
+        writers.write(&org, record(1)).await.unwrap();
         let lane = writers.lane(&org);
         lane.closed().await;
-        writers.write(&org, vec![record(2)]).await.unwrap();
+        writers.write(&org, record(2)).await.unwrap();
     }
 }

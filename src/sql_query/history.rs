@@ -362,13 +362,13 @@ mod tests {
     use std::collections::HashSet;
 
     use chrono::TimeDelta;
-    use rules::{ClusterName, Role, RoleName};
+    use rules::{ClusterName, DEFAULT_USER_ROLE, Role, RoleName};
 
     use super::*;
-    use crate::directory::Organization;
+    use crate::directory::{NewUser, Organization};
 
     fn user(name: &str) -> Caller {
-        let role = RoleName::parse("Any").unwrap();
+        let role = RoleName::parse(DEFAULT_USER_ROLE).unwrap();
         Caller {
             org_id: OrgId::parse("acme").unwrap(),
             user_id: UserId::parse(name).unwrap(),
@@ -421,6 +421,17 @@ mod tests {
             new_query(&org, caller, sql, QueryStatus::Succeeded, at).unwrap()
         };
         let (ann, bob) = (user("ann"), user("bob"));
+        for caller in [&ann, &bob] {
+            let user = NewUser {
+                org_id: org.clone(),
+                user_id: caller.user_id.clone(),
+                role: caller.role.name.clone(),
+                email: None,
+                first_name: None,
+                last_name: None,
+            };
+            directory.create_user(&user, start).await.unwrap();
+        }
         let mut queries: Vec<SqlQuery> = (0..1203).map(|n| query(&ann, n, "SELECT 1")).collect();
         let long = "x".repeat(100_000);
         queries.extend((0..50).map(|n| query(&bob, n, &long)));

@@ -119,16 +119,6 @@ impl SqlQueries {
         query.result_format = Some(format.name().to_owned());
         query.idempotency_key = idempotency_key;
         query.expires_at = Some((now + life).trunc_subsecs(0));
-        if let Some(first) = self.directory.submit_query(&query).await? {
-            if first.sql_query != query.sql_query || first.result_format != query.result_format {
-                return Err(Error::unprocessable(
-                    &["header", "idempotency-key"],
-                    "this key was used for another query; take a new one",
-                    "value_error",
-                ));
-            }
-            return self.handle(&first).await;
-        }
         let folder = self.folder(org, &query.query_id)?;
         let output = Output::File {
             folder,
@@ -139,9 +129,29 @@ impl SqlQueries {
         let request = self
             .request(organization, caller, sql, now, output, &reader)
             .await?;
-        let handle = self.handle(&query).await?;
-        self.start(query, request, reader);
-        Ok(handle)
+        let queries = Arc::clone(self);
+        // A caller who hangs up just now leaves no stored query that nobody runs.
+        let stored = tokio::spawn(async move {
+            let first = queries.directory.submit_query(&query).await?;
+            if first.is_none() {
+                queries.start(query.clone(), request, reader);
+            }
+            Ok::<_, Error>((query, first))
+        });
+        let stored = stored.await;
+        let broke = |error| Error::internal("the submission broke off").because(error);
+        let (query, first) = stored.map_err(broke)??;
+        let Some(first) = first else {
+            return self.handle(&query).await;
+        };
+        if first.sql_query != query.sql_query || first.result_format != query.result_format {
+            return Err(Error::unprocessable(
+                &["header", "idempotency-key"],
+                "this key was used for another query; take a new one",
+                "value_error",
+            ));
+        }
+        self.handle(&first).await
     }
 
     /// The URL of a query's result.

@@ -156,6 +156,9 @@ async fn a_full_disk_refuses_writes_keeps_reads_and_recovers() {
     let detail = post(&server, &token, &large).await.detail(507);
     assert!(detail.contains("full"), "{detail}");
     use_up_room(&server, &token, &kept).await;
+    let ready = Answer::of(server.request(Method::GET, "/readyz")).await;
+    assert_eq!(ready.status, 503, "{}", ready.text());
+    assert!(ready.text().contains("full"), "{}", ready.text());
 
     // Room comes back page by page: each write fails at another point, or succeeds.
     let (mut refused, mut taken) = (0, 0);

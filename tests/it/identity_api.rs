@@ -125,6 +125,31 @@ async fn an_api_key_is_made_listed_used_and_deleted() {
 }
 
 #[tokio::test]
+async fn nobody_deletes_who_and_what_has_more_privileges() {
+    let server = Server::start(acme);
+    let administrator = Client::new(&server, ORG, ADMINISTRATOR);
+    let greater = Client::new(&server, ORG, AMIGO_ADMINISTRATOR);
+    let path = format!("user/{AMIGO_ADMINISTRATOR}");
+    let detail = administrator.delete(&path).await.detail(403);
+    assert!(detail.contains("that user's role"), "{detail}");
+    let own = json!({"name": null, "duration": "P1D", "role_name": "DefaultAdministratorRole"});
+    let key = greater.post("organization/api_key/", own).await.json();
+    let one = |key: &Value| {
+        let id = key["api_key_id"].as_str().unwrap();
+        format!("organization/api_key/{id}/")
+    };
+    assert_eq!(administrator.delete(&one(&key)).await.status, 200);
+    let (id, _) = server.data.api_key(ORG);
+    let of_operator = json!({"api_key_id": id});
+    let detail = administrator.delete(&one(&of_operator)).await.detail(403);
+    assert!(detail.contains("that key's role"), "{detail}");
+    assert_eq!(
+        administrator.delete(&format!("user/{USER}")).await.status,
+        204
+    );
+}
+
+#[tokio::test]
 async fn a_key_is_made_only_by_who_outranks_its_role_and_twenty_at_most() {
     let server = Server::start(acme);
     let post = async |user: &str, role: &str| {

@@ -287,6 +287,14 @@ async fn the_same_idempotency_key_is_the_same_query() {
     assert_eq!(send("SELECT 2 AS x", "one").await.status, 422);
     assert_eq!(send("SELECT 1 AS x", " ").await.status, 422);
     assert_eq!(send("SELECT 1 AS x", &"k".repeat(256)).await.status, 422);
+    // The key of a query whose result was deleted is free.
+    let id = first["query_id"].as_str().unwrap();
+    let delete = server.request(Method::DELETE, &format!("/v1/{ORG}/admin/sql_query/{id}"));
+    let deleted = Answer::of(delete.bearer_auth(&token)).await;
+    assert_eq!(deleted.status, 200, "{}", deleted.text());
+    let again = send("SELECT 1 AS x", "one").await.json();
+    assert_ne!(again["query_id"], first["query_id"]);
+    assert_eq!(fetch(&server, &again).await.text(), "x\r\n1\r\n");
     // A hundred at once are one query.
     let many = (0..20).map(|_| send("SELECT 3 AS x", "many"));
     let many = futures::future::join_all(many).await;

@@ -142,6 +142,11 @@ async fn the_same_record_again_changes_nothing_and_another_one_replaces_it() {
     let both = [log("k", "three", &[]), log("k", "four", &[])];
     written(post(&server, &token, ndjson(&both)), 2).await;
     check(&server.logs(&token, ORG, "k").await, &both[1..]);
+    // Who replaced what is recorded, and nothing of what was new or the same.
+    let sql = "SELECT o.actor_id, o.detail, c.rows FROM audit_log o JOIN audit_log c ON c.entry_id = o.entry_id \
+               WHERE o.action = 'Admin:WritePromptLogs' AND o.event = 'opened' AND c.event = 'completed'";
+    let act = json!([SUPER_ADMINISTRATOR, "{\"replaced\":[\"k\"]}", 1]);
+    assert_eq!(server.rows(&token, ORG, sql).await, json!([act, act]));
 }
 
 #[tokio::test]

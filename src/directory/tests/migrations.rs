@@ -30,6 +30,7 @@ const ROWS: [&str; 7] = [
      INSERT INTO audit_heads VALUES ('airline', 1, 'h1');",
     "INSERT INTO collections VALUES ('airline', 'default', 'users', 'users', '[]', 'a sample', 1795521600123);
      UPDATE sql_queries SET warning = 'one value did not fit';",
+    "INSERT INTO retention_setting VALUES (1, 365, 365, 1795521600123);",
 ];
 
 /// A database as it was left by the program that knew the first so many steps.
@@ -91,6 +92,9 @@ async fn a_database_of_every_earlier_version_is_brought_up_to_date_with_all_that
         let cluster = &organization.cluster;
         let stored = directory.stored_collections(&airline, cluster).await;
         assert_eq!(stored.unwrap().len(), usize::from(steps >= 7));
+
+        let days = directory.retention(30, now()).await.unwrap();
+        assert_eq!(days, if steps >= 8 { 365 } else { 30 });
 
         // It is written like a new one, and opening it again changes nothing.
         let bo = new_user("airline", "bo", None);

@@ -42,6 +42,7 @@ actions! {
     CreateOrganization "Organization:CreateOrganization" "An operator makes an organization.";
     SetRetention "Organization:SetRetention" "An operator says how long prompt logs are kept.";
     GetPromptLogs "Admin:GetPromptLogs" "Prompt logs are downloaded. The resource is the prefix.";
+    WritePromptLogs "Admin:WritePromptLogs" "Prompt logs take the place of others with their keys, which are in the detail, 100 of them at most; rows is how many. Writing new ones is not recorded.";
     ListPromptLogs "Admin:ListPromptLogs" "An operator lists the keys of prompt logs. The resource is the prefix.";
     ImportPromptLogs "Admin:ImportPromptLogs" "An operator imports prompt logs.";
     CompactPromptLogs "Admin:CompactPromptLogs" "An operator merges the files of prompt logs.";

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use rules::{Error, OrgId, Result};
+use rules::{Error, Kind, OrgId, Result};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -18,6 +18,7 @@ use crate::config::{Keeping, Retention};
 use crate::directory::{Directory, Organization};
 use crate::lake::Lake;
 use crate::lake::clean::{Cleaned, clean};
+use crate::lake::lock::Locked;
 use crate::lake::prompt_log_table as table_shape;
 use crate::metrics::Metrics;
 
@@ -78,10 +79,10 @@ impl Keeper {
                 self.unfit.clear();
                 self.pause = None;
             }
-            match self.directory.organizations().await {
-                Ok(organizations) => {
+            match self.due(whole).await {
+                Ok((organizations, days)) => {
                     for organization in organizations {
-                        self.keep(&organization, whole, &stop).await;
+                        self.keep(&organization, days, &stop).await;
                     }
                 }
                 Err(error) => warn(
@@ -96,17 +97,34 @@ impl Keeper {
         }
     }
 
-    /// What is due for one organization; all of it in a `whole` round, otherwise merging after a write.
+    /// The organizations and, in a whole round, the days behind which logs are dropped.
+    async fn due(&self, whole: bool) -> Result<(Vec<Organization>, Option<u32>)> {
+        let organizations = self.directory.organizations().await?;
+        if !whole {
+            return Ok((organizations, None));
+        }
+        let (setting, now) = (self.retention.days, self.clock.now());
+        let days = self.directory.settle_retention(setting, now).await?;
+        if days > setting {
+            tracing::warn!(
+                "retention.days is {setting} and was {days}: older prompt logs are no longer shown, and dropped from a day after \
+                 the change on; if a server was started without its settings, start it with them until then"
+            );
+        }
+        Ok((organizations, Some(days)))
+    }
+
+    /// What is due for one organization: in a whole round all of it, with the days; otherwise merging after a write.
     async fn keep(
         &mut self,
         organization: &Organization,
-        whole: bool,
+        days: Option<u32>,
         stop: &watch::Receiver<bool>,
     ) {
-        let org = &organization.org_id;
-        if whole
+        let (org, whole) = (&organization.org_id, days.is_some());
+        if let Some(days) = days
             && !is_set(stop)
-            && let Err(error) = self.drop_expired(organization).await
+            && let Err(error) = self.drop_expired(organization, days).await
         {
             self.metrics.keeping_failed("expire");
             warn(&error, "expired prompt logs could not be dropped");
@@ -123,17 +141,22 @@ impl Keeper {
         }
     }
 
-    async fn drop_expired(&self, organization: &Organization) -> Result<()> {
+    async fn drop_expired(&self, organization: &Organization, days: u32) -> Result<()> {
         let (lake, org) = (self.lake.clone(), organization.org_id.clone());
         let now = self.clock.now();
-        let days = organization.retention_days_or(self.retention.days);
+        let days = organization.retention_days_or(days);
         let oldest = table_shape::oldest(now, days);
         let keep = TimeDelta::seconds(self.keeping.unused_seconds.into());
         let metrics = Arc::clone(&self.metrics);
         let done = off_thread(async move {
             let expired = expire(&lake, &org, oldest).await?;
             metrics.kept("expire", (expired.files > 0).into());
-            let cleaned = clean(&lake, &org, &table_shape::name(), now, keep).await?;
+            let name = table_shape::name();
+            // A merge of another process has files that are no version's yet; the next round cleans.
+            let cleaned = match lock(&lake, &org).await? {
+                Some(_locked) => clean(&lake, &org, &name, now, keep).await?,
+                None => Cleaned::default(),
+            };
             Ok((expired, cleaned))
         });
         let (expired, cleaned) = done.await?;
@@ -171,7 +194,13 @@ impl Keeper {
                 false => ControlFlow::Continue(()),
             };
             let (zeal, mut merged) = (Zeal::Due, Compacted::default());
-            let ended = compact(&lake, &org, zeal, now, &mut unfit, &progress, &mut merged).await;
+            let ended = match lock(&lake, &org).await {
+                Ok(Some(_locked)) => {
+                    compact(&lake, &org, zeal, now, &mut unfit, &progress, &mut merged).await
+                }
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
             metrics.kept("merge", merged.commits);
             Ok((org, unfit, ended, merged))
         })
@@ -191,6 +220,18 @@ impl Keeper {
             self.merged.insert(org, version);
         }
         Ok(())
+    }
+}
+
+/// The right to merge and clean; none where there is nothing to, or somebody else does.
+async fn lock(lake: &Lake, org: &OrgId) -> Result<Option<Locked>> {
+    let name = table_shape::name();
+    if lake.open(org, &name).await?.is_none() {
+        return Ok(None);
+    }
+    match lake.lock(org, &name) {
+        Err(error) if *error.kind() == Kind::Conflict => Ok(None),
+        locked => locked.map(Some),
     }
 }
 

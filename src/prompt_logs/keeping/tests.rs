@@ -41,7 +41,8 @@ impl Archive {
     }
 
     async fn write(&self, records: Vec<Record>, now: DateTime<Utc>) -> Written {
-        ingest::write(&self.lake, &self.keys, &self.org, records, now)
+        let oldest = DateTime::UNIX_EPOCH;
+        ingest::write(&self.lake, &self.keys, &self.org, records, now, oldest)
             .await
             .unwrap()
     }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -126,6 +127,33 @@ async fn a_thousand_large_logs_are_downloaded_in_little_memory() {
 }
 
 #[tokio::test]
+async fn an_organization_has_half_of_the_places_for_downloads() {
+    let server = Server::start_with(&[("LIMITS__DOWNLOADS", "2")], |data| {
+        for org in [ORG, "globex"] {
+            data.org(org);
+            data.import_logs(org, &bulky());
+        }
+    });
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    let of = [("prompt_log_prefix", "big/")];
+    // Begun, and not read any further.
+    let slow = server.logs_request(&token, ORG, &of).send().await.unwrap();
+    let detail = server.logs(&token, ORG, "big/").await.detail(503);
+    assert!(detail.contains("being downloaded"), "{detail}");
+    let other = server.token("globex", SUPER_ADMINISTRATOR);
+    assert_eq!(server.logs(&other, "globex", "big/").await.status, 200);
+    drop(slow);
+    let started = std::time::Instant::now();
+    while server.logs(&token, ORG, "big/").await.status != 200 {
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "its place is not given back"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
 async fn logs_imported_during_a_download_do_not_disturb_it() {
     let (server, token) = serve(&bulky());
     let request = server.logs_request(&token, ORG, &[("prompt_log_prefix", "big/")]);
@@ -170,7 +198,7 @@ async fn slow_clients_hold_little_memory_and_are_dropped_when_they_stop() {
         let mut bytes = vec![0; 64 * 1024];
         for _ in 0..80 {
             download.read_exact(&mut bytes).unwrap();
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
         download
     };

@@ -238,15 +238,38 @@ async fn queries_of_a_user_who_had_the_id_before_are_not_there() {
     server.data.user(ORG, "ann", "Analyst");
     // A token tells to the second when it was issued.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
+    fetch(&server, &handle).await.detail(410);
     let second = server.token(ORG, "ann");
     server.get(&second, &path).await.detail(404);
     let request = server.request(Method::DELETE, &path).bearer_auth(&second);
     Answer::of(request).await.detail(404);
     assert_eq!(server.rows(&second, ORG, seen).await, json!([[0]]));
     assert_ne!(submitted(&second).await["query_id"], handle["query_id"]);
-    // Those who may see everybody's see both.
+    // Those who may see everybody's see both, and are told of no result that is not their own.
     let everybody = server.token(ORG, SUPER_ADMINISTRATOR);
-    assert_eq!(server.get(&everybody, &path).await.status, 200);
+    let seen = server.get(&everybody, &path).await;
+    assert_eq!(seen.status, 200);
+    assert_eq!(seen.json()["signed_url"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_submission_whose_client_hangs_up_runs_or_is_not_there() {
+    let server = Server::start(acme);
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    for number in 0..40 {
+        let request = submission(&server, &token, "SELECT 1", None).send();
+        let _ = tokio::time::timeout(Duration::from_millis(number), request).await;
+    }
+    let unfinished =
+        "SELECT count(*) FROM query_history WHERE status IN ('queued', 'running') AND async_query";
+    let started = std::time::Instant::now();
+    while server.rows(&token, ORG, unfinished).await != json!([[0]]) {
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "one never ends"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 #[tokio::test]
