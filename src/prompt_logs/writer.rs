@@ -4,7 +4,7 @@
 //! commits it at once and acknowledges each request when it is on disk. While a commit runs the next requests gather, so
 //! the busier it is, the larger the commits. Not here: the rows and the files (`ingest`), formats and permissions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -165,7 +165,7 @@ async fn commit(parts: &Arc<Parts>, org: &OrgId, group: Vec<Job>) {
     let (mut records, mut shares, mut done) = (Vec::new(), Vec::new(), Vec::new());
     for job in group {
         let keys = job.records.iter().map(|record| record.log_key.clone());
-        done.push((job.done, keys.collect::<Vec<LogKey>>()));
+        done.push((job.done, keys.collect::<BTreeSet<LogKey>>()));
         records.extend(job.records);
         shares.push(job.share);
     }
@@ -197,7 +197,7 @@ async fn commit(parts: &Arc<Parts>, org: &OrgId, group: Vec<Job>) {
         let answer = match &result {
             Ok(written) => {
                 keys.retain(|key| written.replaced.contains(key));
-                Ok(keys)
+                Ok(keys.into_iter().collect())
             }
             Err(error) => Err(Error::new(error.kind().clone(), error.message().to_owned())),
         };
