@@ -50,7 +50,7 @@ struct Answer {
         CallerErrors,
         PermissionErrors,
         BodyErrors,
-        (status = 400, body = ErrorResponse, description = "No record could be taken, or the body broke off."),
+        (status = 400, body = ErrorResponse, description = "No record could be taken, or the compressed body is broken."),
         (status = 408, body = ErrorResponse, description = "No more of the body came."),
         (status = 507, body = ErrorResponse, description = "The storage is full; nothing was written."),
     )

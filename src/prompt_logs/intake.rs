@@ -37,6 +37,7 @@ pub(super) struct Share {
 pub struct Rejected {
     /// Counted from 0 in the order of the body.
     pub index: usize,
+    /// `None` where there is none to read, or one longer than any key.
     pub log_key: Option<String>,
     pub detail: String,
 }
@@ -56,6 +57,7 @@ struct Records {
     oldest: DateTime<Utc>,
     chunk: Chunk,
     rejected: Vec<Rejected>,
+    rejected_bytes: usize,
     room: Room,
     share: Share,
 }
@@ -104,6 +106,7 @@ impl Intake {
                 oldest,
                 chunk,
                 rejected,
+                rejected_bytes: 0,
                 room,
                 share,
             },
@@ -151,9 +154,10 @@ impl Write for Intake {
                 outcome = records.take(index, record);
             }
         });
-        let held = self.records.chunk.bytes() + self.splitter.held_bytes();
+        let records = &mut self.records;
+        let held = records.chunk.bytes() + records.rejected_bytes + self.splitter.held_bytes();
         outcome
-            .and_then(|()| self.records.room.grow(&mut self.records.share, held))
+            .and_then(|()| records.room.grow(&mut records.share, held))
             .map_err(io::Error::other)?;
         Ok(bytes.len())
     }
@@ -187,11 +191,17 @@ impl Records {
                     "more than {REJECTED_MAX} records cannot be taken; nothing was written"
                 )));
             }
-            Err(error) => self.rejected.push(Rejected {
-                index,
-                log_key: record.ok().and_then(Draft::named),
-                detail: error.message().to_owned(),
-            }),
+            Err(error) => {
+                let log_key = record.ok().and_then(Draft::named);
+                let detail = Reason::new(error.message().to_owned()).to_string();
+                let text = detail.len() + log_key.as_ref().map_or(0, String::len);
+                self.rejected_bytes += size_of::<Rejected>() + text;
+                self.rejected.push(Rejected {
+                    index,
+                    log_key,
+                    detail,
+                });
+            }
         }
         Ok(())
     }

@@ -6,6 +6,9 @@ use chrono::{DateTime, SubsecRound, Utc};
 use prompt_intake::{Draft, Object};
 use rules::{Error, LogKey, RequiredPermission, Result};
 
+/// The most bytes of a list of permissions: read, it takes many times as many.
+const PERMISSIONS_BYTES_MAX: usize = 64 * 1024;
+
 /// A prompt log, checked. `created_at` has microseconds, what Delta's timestamps hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -67,6 +70,12 @@ impl Record {
 /// The list as it is stored. An empty one names no permission, which is what leaving it out means too: the default then
 /// applies.
 fn permissions_text(json: &str) -> Result<Option<String>> {
+    if json.len() > PERMISSIONS_BYTES_MAX {
+        return Err(Error::invalid(format!(
+            "required_permissions has {} bytes; at most {PERMISSIONS_BYTES_MAX} are accepted",
+            json.len()
+        )));
+    }
     let required: Vec<Object<RequiredPermission>> =
         serde_json::from_str(json).map_err(|error| {
             Error::invalid(format!(
@@ -140,5 +149,10 @@ mod tests {
             "sequence, expected an object",
         );
         check("[", "sequence, expected an object");
+        let many = vec![r#"{"permission_name":"A:B"}"#; 3_000].join(",");
+        check(
+            &format!(r#"{{"log_key":"a","system":"","required_permissions":[{many}]}}"#),
+            "at most 65536 are accepted",
+        );
     }
 }

@@ -128,6 +128,52 @@ async fn bad_records_are_named_one_by_one_and_good_ones_written() {
 }
 
 #[tokio::test]
+async fn an_array_that_breaks_off_is_read_up_to_there() {
+    let (server, token) = server(&[]);
+    let (good, bad) = (log("k/1", "s", &[]), r#"{"log_key": "k/2", "sys"#);
+    let answer = Answer::of(post(&server, &token, format!("[{good}, {bad}"))).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let answer = answer.json();
+    assert_eq!(
+        (&answer["written"], &answer["rejected"][0]["index"]),
+        (&json!(1), &json!(1))
+    );
+    let detail = answer["rejected"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains("the array is not closed"), "{detail}");
+    check(&server.logs(&token, ORG, "k/").await, &[good]);
+    let detail = Answer::of(post(&server, &token, format!("[{bad}")))
+        .await
+        .detail(400);
+    assert!(detail.contains("the array is not closed"), "{detail}");
+}
+
+#[tokio::test]
+async fn what_is_rejected_is_not_sent_back_at_length() {
+    let (server, token) = server(&[]);
+    let long = "k".repeat(1_000_000);
+    let lines = [
+        log("good", "s", &[]).to_string(),
+        log(&long, "s", &[]).to_string(),
+        json!({"log_key": "mistyped", "history": long}).to_string(),
+        json!({"log_key": "mistyped", "system": "s", "required_permissions": long}).to_string(),
+    ];
+    let answer = Answer::of(post(&server, &token, lines.join("\n"))).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let text = answer.text();
+    assert!(text.len() < 4_000, "{} bytes", text.len());
+    let rejected = &answer.json()["rejected"];
+    assert_eq!(rejected[0]["log_key"], json!(null));
+    assert!(
+        rejected[0]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("at most 900 bytes")
+    );
+    assert_eq!(rejected[1]["log_key"], "mistyped");
+    assert_eq!(rejected.as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
 async fn the_same_record_again_changes_nothing_and_another_one_replaces_it() {
     let (server, token) = server(&[]);
     let first = [log("k", "one", &["h"])];

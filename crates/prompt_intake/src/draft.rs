@@ -1,13 +1,19 @@
 //! One prompt log as somebody sent it (the wire contract, section 7).
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::{Object, RECORD_BYTES_MAX, Reason, nesting, record_too_large};
 
 /// A history longer than this is no conversation but a mistake of the writer.
 pub const HISTORY_PROMPTS_MAX: usize = 10_000;
+
+/// The most bytes of a log key (the wire contract, section 7).
+pub const KEY_BYTES_MAX: usize = 900;
 
 /// A prompt log of the right form whose content nobody has judged yet: neither its key nor its permissions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,7 +42,7 @@ struct Wire {
     log_key: String,
     created_at: Option<DateTime<Utc>>,
     system: Option<String>,
-    history: Option<Vec<String>>,
+    history: Option<History>,
     conversation_id: Option<String>,
     interaction_id: Option<String>,
     user_id: Option<String>,
@@ -47,6 +53,44 @@ struct Wire {
     required_permissions: Option<Box<RawValue>>,
 }
 
+/// The prompts of a history as far as they are accepted: an empty one has three bytes and takes eight times as many. The
+/// others are counted.
+struct History {
+    prompts: Vec<String>,
+    count: usize,
+}
+
+impl<'de> Deserialize<'de> for History {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_seq(HistoryVisitor)
+    }
+}
+
+struct HistoryVisitor;
+
+impl<'de> Visitor<'de> for HistoryVisitor {
+    type Value = History;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of texts")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<History, A::Error> {
+        let mut prompts = Vec::new();
+        while prompts.len() < HISTORY_PROMPTS_MAX {
+            match list.next_element()? {
+                Some(prompt) => prompts.push(prompt),
+                None => break,
+            }
+        }
+        let mut count = prompts.len();
+        while count >= HISTORY_PROMPTS_MAX && list.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok(History { prompts, count })
+    }
+}
+
 /// What is wrong with a record is told together with its key.
 #[derive(Deserialize)]
 struct Named {
@@ -54,10 +98,11 @@ struct Named {
 }
 
 impl Draft {
-    /// The key that a record names, even where it is no prompt log.
+    /// The key that a record names, even where it is no prompt log; `None` for one that is longer than any key.
     pub fn named(json: &[u8]) -> Option<String> {
         let named = serde_json::from_slice::<Object<Named>>(json);
-        named.ok().map(|Object(named)| named.log_key)
+        let key = named.ok().map(|Object(named)| named.log_key);
+        key.filter(|key| key.len() <= KEY_BYTES_MAX)
     }
 
     /// Reads one JSON object. Fields it does not know are ignored.
@@ -77,13 +122,13 @@ impl Draft {
                 "a prompt log needs `system`, `history` or both; here both are missing",
             ));
         }
-        history_fits(wire.history.as_ref().map_or(0, Vec::len))?;
+        history_fits(wire.history.as_ref().map_or(0, |history| history.count))?;
         let text = |json: Box<RawValue>| String::from(Box::<str>::from(json));
         Ok(Self {
             log_key: wire.log_key,
-            created_at: wire.created_at,
+            created_at: wire.created_at.map(without_leap_second),
             system: wire.system,
-            history: wire.history,
+            history: wire.history.map(|history| history.prompts),
             conversation_id: wire.conversation_id,
             interaction_id: wire.interaction_id,
             user_id: wire.user_id,
@@ -94,6 +139,13 @@ impl Draft {
             required_permissions: wire.required_permissions.map(text),
         })
     }
+}
+
+/// `23:59:60` is the next second: dates, days and microseconds do not agree on where a leap second is.
+fn without_leap_second(instant: DateTime<Utc>) -> DateTime<Utc> {
+    let next = instant.timestamp_subsec_nanos().checked_sub(1_000_000_000);
+    let next = next.and_then(|nanos| DateTime::from_timestamp(instant.timestamp() + 1, nanos));
+    next.unwrap_or(instant)
 }
 
 pub(crate) fn history_fits(prompts: usize) -> Result<(), Reason> {
@@ -160,6 +212,10 @@ mod tests {
         );
         check(r#"{"log_key":"a","history":[1]}"#, "expected a string");
         check(
+            r#"{"log_key":"a","history":"h"}"#,
+            "expected a list of texts",
+        );
+        check(
             r#"{"log_key":"a","system":"","created_at":"yesterday"}"#,
             "line 1",
         );
@@ -194,13 +250,51 @@ mod tests {
     }
 
     #[test]
+    fn a_key_longer_than_any_is_not_given_back() {
+        let named = |bytes: usize| {
+            let key = "k".repeat(bytes);
+            Draft::named(format!(r#"{{"log_key":"{key}"}}"#).as_bytes())
+        };
+        assert_eq!(named(900), Some("k".repeat(900)));
+        assert_eq!(named(901), None);
+    }
+
+    #[test]
+    fn a_leap_second_is_the_next_second() {
+        for (written, read) in [
+            ("2026-11-29T23:59:60Z", "2026-11-30T00:00:00Z"),
+            ("2026-11-29T23:59:60.5+02:00", "2026-11-29T22:00:00.5Z"),
+            ("2026-11-29T23:59:59.999999Z", "2026-11-29T23:59:59.999999Z"),
+        ] {
+            let json = format!(r#"{{"log_key":"a","system":"","created_at":"{written}"}}"#);
+            let draft = Draft::parse(json.as_bytes()).unwrap();
+            let read: DateTime<Utc> = read.parse().unwrap();
+            assert_eq!(draft.created_at, Some(read), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_reason_does_not_repeat_what_was_sent() {
+        let text = "ü".repeat(1_000_000);
+        let json = format!(r#"{{"log_key":"a","history":"{text}"}}"#);
+        let reason = Draft::parse(json.as_bytes()).unwrap_err();
+        assert!(
+            reason
+                .as_str()
+                .starts_with("this is no prompt log: invalid type")
+        );
+        assert!(reason.as_str().len() <= 1000 && reason.as_str().ends_with('…'));
+    }
+
+    #[test]
     fn limits_are_named() {
         let history = |prompts| {
             let list = vec!["\"\""; prompts].join(",");
             format!(r#"{{"log_key":"a","history":[{list}]}}"#)
         };
         assert!(Draft::parse(history(10_000).as_bytes()).is_ok());
-        check(&history(10_001), "at most 10000");
+        check(&history(10_001), "has 10001 prompts; at most 10000");
+        check(&history(20_000), "has 20000 prompts; at most 10000");
         let nested = |levels: usize| {
             let json = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
             format!(r#"{{"log_key":"a","system":"","attributes":{json}}}"#)

@@ -14,7 +14,7 @@ mod splitter;
 use std::borrow::Cow;
 use std::fmt;
 
-pub use draft::{Draft, HISTORY_PROMPTS_MAX};
+pub use draft::{Draft, HISTORY_PROMPTS_MAX, KEY_BYTES_MAX};
 pub use object::Object;
 pub use splitter::Splitter;
 
@@ -24,14 +24,22 @@ pub const RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The deepest nesting of JSON, and of OpenTelemetry's values.
 pub const NESTING_MAX: usize = 64;
 
+/// The most bytes of a reason: parsers repeat in theirs what they cannot read.
+const REASON_BYTES_MAX: usize = 1000;
+
 /// Why something cannot be read as a prompt log: one lower-case sentence for whoever sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason(Cow<'static, str>);
 
 impl Reason {
-    /// A reason in this sentence.
+    /// A reason in this sentence, cut where it is longer than anybody reads.
     pub fn new(sentence: impl Into<Cow<'static, str>>) -> Self {
-        Self(sentence.into())
+        let mut sentence = sentence.into();
+        if sentence.len() > REASON_BYTES_MAX {
+            let end = sentence.floor_char_boundary(REASON_BYTES_MAX - '…'.len_utf8());
+            sentence = Cow::Owned(format!("{}…", &sentence[..end]));
+        }
+        Self(sentence)
     }
 
     /// The sentence.

@@ -6,10 +6,9 @@
 use sha2::{Digest as _, Sha256};
 
 use super::model::hex;
-use crate::Reason;
+use crate::{KEY_BYTES_MAX, Reason};
 
-/// The most bytes of a key, and of one of its segments (the wire contract, section 7).
-const KEY_BYTES_MAX: usize = 900;
+/// The most bytes of a key's segment (the wire contract, section 7).
 const SEGMENT_BYTES_MAX: usize = 240;
 /// More would leave a segment too few bytes.
 const SEGMENTS_MAX: usize = 8;
