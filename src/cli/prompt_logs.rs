@@ -1,11 +1,12 @@
 //! `amigo-admin prompt-logs`: import and list on the data directory, download over HTTP; `keeping.rs` has the rest.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
+use prompt_intake::Reason;
 use rules::{Error, LogKey, OrgId, Result};
 use serde_json::{Value, json};
 
@@ -170,6 +171,27 @@ fn open(file: &Path) -> Result<(Box<dyn BufRead>, Option<u64>)> {
     ))
 }
 
+/// Reads a line, and says how many bytes it has, 0 at the end, and whether that is too many. Such a line is read to its
+/// end and not kept.
+fn read_line(
+    input: &mut impl BufRead,
+    bytes_max: u64,
+    line: &mut Vec<u8>,
+) -> io::Result<(u64, bool)> {
+    line.clear();
+    let newline_too = bytes_max + 1;
+    let mut bytes = input.take(newline_too).read_until(b'\n', line)? as u64;
+    let is_too_long = bytes > bytes_max && !line.ends_with(b"\n");
+    let mut goes_on = is_too_long;
+    while goes_on {
+        line.clear();
+        let more = input.take(newline_too).read_until(b'\n', line)? as u64;
+        bytes += more;
+        goes_on = more > 0 && !line.ends_with(b"\n");
+    }
+    Ok((bytes, is_too_long))
+}
+
 /// An import under way; shared with the demo, whose data comes from no file.
 pub(super) struct Import<'a> {
     lake: &'a Lake,
@@ -202,24 +224,20 @@ impl<'a> Import<'a> {
         let mut line = Vec::new();
         let (mut number, mut bytes) = (0_u64, 0_u64);
         loop {
-            line.clear();
             number += 1;
-            let read = input
-                .by_ref()
-                .take(LINE_BYTES_MAX + 1)
-                .read_until(b'\n', &mut line);
-            let read = read.map_err(|error| {
+            let read = read_line(&mut input, LINE_BYTES_MAX, &mut line);
+            let (read, is_too_long) = read.map_err(|error| {
                 Error::invalid(format!("line {number} cannot be read: {error}"))
             })?;
             if read == 0 {
                 break;
             }
-            bytes += read as u64;
+            bytes += read;
             progress.set(bytes);
-            if read as u64 > LINE_BYTES_MAX {
-                return Err(Error::invalid(format!(
-                    "line {number} is longer than {LINE_BYTES_MAX} bytes; the lines before it may have been imported, and importing again is safe"
-                )));
+            if is_too_long {
+                let error = format!("it is longer than {LINE_BYTES_MAX} bytes");
+                self.reject(number, &Error::invalid(error), progress);
+                continue;
             }
             if line.trim_ascii().is_empty() {
                 continue;
@@ -278,7 +296,8 @@ impl<'a> Import<'a> {
     fn reject(&mut self, line: u64, error: &Error, progress: &Progress) {
         self.rejected += 1;
         if self.rejected <= REJECTIONS_SHOWN {
-            progress.say(&format!("line {line}: {}", error.message()));
+            let reason = Reason::new(error.message().to_owned());
+            progress.say(&format!("line {line}: {reason}"));
         } else if self.rejected == REJECTIONS_SHOWN + 1 {
             progress.say("more lines are rejected; they are only counted from here on");
         }
@@ -304,5 +323,34 @@ impl<'a> Import<'a> {
             )));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_too_long_is_skipped_to_its_end() {
+        let mut input: &[u8] = b"12345\n123456\n\nlonger than twice as long\n12\n123456";
+        let (mut found, mut line) = (Vec::new(), Vec::new());
+        loop {
+            let (bytes, is_too_long) = read_line(&mut input, 5, &mut line).unwrap();
+            if bytes == 0 {
+                break;
+            }
+            let kept = (!is_too_long).then(|| String::from_utf8_lossy(&line).into_owned());
+            found.push((bytes, kept));
+        }
+        let kept = |line: &str| Some(line.to_owned());
+        let expected = [
+            (6, kept("12345\n")),
+            (7, None),
+            (1, kept("\n")),
+            (26, None),
+            (3, kept("12\n")),
+            (6, None),
+        ];
+        assert_eq!(found, expected);
     }
 }

@@ -66,6 +66,18 @@ async fn the_same_key_again_changes_nothing_or_replaces_the_log() {
     assert_eq!(count, json!([["k/1", 1], ["k/2", 1], ["k/3", 1]]));
 }
 
+#[test]
+fn a_line_that_is_too_long_is_left_out_and_everything_else_imported() {
+    let data = Data::new();
+    data.org(ORG);
+    let long = log("long", &"x".repeat(65 * 1024 * 1024), &[]);
+    let lines = ndjson(&[log("k/1", "s", &[]), long, log("k/2", "s", &[])]);
+    let output = data.import_lines(ORG, &lines, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("line 2: it is longer than"));
+    assert_eq!(list(&data, ""), ["k/1", "k/2"]);
+}
+
 /// Four imports at once, of 200 logs each, half of which the next one has too. Each has read all it gets before any may
 /// end, so that they commit together.
 fn import_at_once(data: &Data, round: u32) -> Vec<Child> {
