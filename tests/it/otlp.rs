@@ -163,6 +163,23 @@ async fn a_span_sent_again_changes_nothing() {
 }
 
 #[tokio::test]
+async fn permissions_of_a_resource_are_asked_of_readers() {
+    let (server, token) = server(&[]);
+    let permissions = r#"[{"permission_name": "Safety:ReviewGuardrail"}]"#;
+    let named = attributes(&[
+        ("service.name", "airline"),
+        ("prompt_log.required_permissions", permissions),
+    ]);
+    let spans = [span(1, &[("gen_ai.input.messages", "hi")])];
+    let request = json!({"resourceSpans": [{"resource": {"attributes": named}, "scopeSpans": [{"spans": spans}]}]});
+    exported(post(&server, &token, TRACES, request.to_string())).await;
+    let sql = "SELECT required_permissions FROM prompt_logs";
+    let rows = server.rows(&token, ORG, sql).await;
+    let stored: Value = serde_json::from_str(rows[0][0].as_str().unwrap()).unwrap();
+    assert_eq!(stored[0]["permission_name"], "Safety:ReviewGuardrail");
+}
+
+#[tokio::test]
 async fn a_span_that_cannot_be_taken_is_rejected_alone() {
     let (server, token) = server(&[]);
     let good = ("gen_ai.input.messages", "hi");

@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::message::{
-    Message, address, content, content_text, message, messages, result, tool_call,
-};
+use super::message::{Message, message, messages};
 use super::model::{Event, Item};
+use super::parts::{address, content, json, part, parts_in_text, result, tool_call};
 use super::value::{Fields, Value, document};
 use super::vendors;
 use crate::Reason;
@@ -88,7 +87,7 @@ pub(super) fn of_span(span: &Item<'_>) -> Result<Option<Found>, Reason> {
                 .map(of_details),
         )
     };
-    let per_message = || of_events(&events().collect::<Vec<_>>());
+    let per_message = || of_events(&span.events);
     let prompt_event = || {
         let prompts = events().filter(|event| event.name == "gen_ai.content.prompt");
         let in_events = prompts.filter_map(|event| event.get("gen_ai.prompt"));
@@ -116,17 +115,23 @@ pub(super) fn of_span(span: &Item<'_>) -> Result<Option<Found>, Reason> {
     Ok((!found.is_empty()).then_some(found))
 }
 
-/// The first that found something.
+/// The first that found a message. Instructions without one are put in front of it: emitters write them beside every
+/// other dialect.
 pub(super) fn first(
     attempts: impl Iterator<Item = Result<Found, Reason>>,
 ) -> Result<Found, Reason> {
+    let mut without_messages = Found::default();
     for found in attempts {
-        let found = found?;
-        if !found.is_empty() {
+        let mut found = found?;
+        if !found.messages.is_empty() {
+            found.instructions = without_messages.instructions.or(found.instructions);
             return Ok(found);
         }
+        if without_messages.is_empty() {
+            without_messages = found;
+        }
     }
-    Ok(Found::default())
+    Ok(without_messages)
 }
 
 /// A value that is a structure, or a text that holds one as JSON.
@@ -198,70 +203,65 @@ pub(super) fn of_details(event: &Event<'_>) -> Result<Found, Reason> {
     })
 }
 
+const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
+
 /// The role a message event is about. An answer (`gen_ai.choice`) is no part of a prompt.
 pub(super) fn message_role(event_name: &str) -> Option<&str> {
     let role = event_name
         .strip_prefix("gen_ai.")?
         .strip_suffix(".message")?;
-    ["system", "developer", "user", "assistant", "tool"]
-        .contains(&role)
-        .then_some(role)
+    ROLES.contains(&role).then_some(role)
 }
 
 /// Dialect 3: an event for each message.
-pub(super) fn of_events(events: &[&Event<'_>]) -> Result<Found, Reason> {
-    let mut messages = Vec::new();
-    for event in events {
-        let Some(role) = message_role(event.event_name()) else {
-            continue;
-        };
-        let message = match &event.body {
-            Value::Null => {
-                // Span events have no body: its fields are attributes, structures among them as JSON.
-                let mut fields = Vec::new();
-                for (name, value) in &event.attributes {
-                    let value = if name == "tool_calls" || name == "content" {
-                        structure(value, |value| Ok(owned(value)))?
-                    } else {
-                        owned(value)
-                    };
-                    fields.push((name.to_string().into(), value));
-                }
-                message(&Value::Map(fields), role)?
-            }
-            Value::Text(text) => match document(text)? {
-                Some(body) if body.is_map() => message(&body, role)?,
-                Some(_) | None => message(&event.body, role)?,
-            },
-            Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => {
-                message(&event.body, role)?
-            }
-        };
-        messages.push(message);
+fn of_events(events: &[Event<'_>]) -> Result<Found, Reason> {
+    let messages = events.iter().map(of_message_event);
+    let messages = messages.filter_map(Result::transpose);
+    Ok(found_events(messages.collect::<Result<_, _>>()?))
+}
+
+/// The message of an event; `None`: it is about none, or its content was not captured.
+pub(super) fn of_message_event(event: &Event<'_>) -> Result<Option<Message>, Reason> {
+    let Some(role) = message_role(event.event_name()) else {
+        return Ok(None);
+    };
+    let read = match &event.body {
+        Value::Null => of_attributes(&event.attributes, role)?,
+        Value::Text(text) => match document(text)? {
+            Some(body) if body.is_map() => message(&body, role)?,
+            Some(_) | None => message(&event.body, role)?,
+        },
+        Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => {
+            message(&event.body, role)?
+        }
+    };
+    Ok((!read.parts.is_empty()).then_some(read))
+}
+
+/// Span events have no body: its fields are attributes, structures among them as JSON. Azure's have it in one.
+fn of_attributes(attributes: &Fields<'_>, role: &str) -> Result<Message, Reason> {
+    if let Some(body) = super::value::field(attributes, "gen_ai.event.content") {
+        return structure(body, |body| message(body, role));
     }
-    Ok(found_events(messages))
+    let mut fields = Fields::new();
+    for (name, value) in attributes {
+        let value = match name.as_ref() {
+            "tool_calls" => structure(value, |value| Ok(value.detached()))?,
+            "content" => match value.text().map(parts_in_text).transpose()?.flatten() {
+                Some(parts) => parts.detached(),
+                None => value.detached(),
+            },
+            // With a dot it is an attribute of the event, not a field of the message.
+            name if name.contains('.') => continue,
+            _ => value.detached(),
+        };
+        fields.push((name.to_string().into(), value));
+    }
+    message(&Value::Map(fields), role)
 }
 
 pub(super) fn found_events(messages: Vec<Message>) -> Found {
     Found::new("gen_ai.*.message", messages)
-}
-
-fn owned(value: &Value<'_>) -> Value<'static> {
-    match value {
-        Value::Null => Value::Null,
-        Value::Bool(is) => Value::Bool(*is),
-        Value::Number(digits) => Value::Number(digits.to_string().into()),
-        Value::Text(text) => Value::Text(text.to_string().into()),
-        Value::List(values) => Value::List(values.iter().map(owned).collect()),
-        Value::Map(fields) => {
-            let fields = fields.iter();
-            Value::Map(
-                fields
-                    .map(|(name, value)| (name.to_string().into(), owned(value)))
-                    .collect(),
-            )
-        }
-    }
 }
 
 /// Attributes `{prefix}{N}.{rest}` by their number: 10 comes after 9.
@@ -318,8 +318,16 @@ fn calls(fields: &[(&str, &Value<'_>)], prefix: &str, names: [&str; 3]) -> Vec<S
 fn openllmetry(attributes: &Fields<'_>) -> Result<Found, Reason> {
     let mut messages = Vec::new();
     for fields in indexed(named(attributes), "gen_ai.prompt.").values() {
-        let mut parts = match get(fields, "content") {
-            Some(Value::Text(text)) => content_text(text)?,
+        // Some of its instrumentations write `{N}.user` in place of `{N}.role` and `{N}.content`.
+        let by_role = ROLES
+            .into_iter()
+            .find_map(|role| Some((role, get(fields, role)?)));
+        let (default_role, by_role) = by_role.unzip();
+        let mut parts = match get(fields, "content").or(by_role) {
+            Some(Value::Text(text)) => match parts_in_text(text)? {
+                Some(parts) => content(&parts),
+                None => content(&Value::Text(text.as_ref().into())),
+            },
             Some(value) => content(value),
             None => Vec::new(),
         };
@@ -327,12 +335,35 @@ fn openllmetry(attributes: &Fields<'_>) -> Result<Found, Reason> {
             parts = vec![result(Some(id), &parts.join("\n"))];
         }
         parts.extend(calls(fields, "tool_calls.", ["name", "id", "arguments"]));
-        messages.push(Message::new(
-            get_text(fields, "role").unwrap_or("user"),
-            parts,
-        ));
+        parts.extend(rest(fields, |name| {
+            ["content", "finish_reason", "role", "tool_call_id"].contains(&name)
+                || ROLES.contains(&name)
+                || name.starts_with("tool_calls.")
+        }));
+        let role = get_text(fields, "role").or(default_role).unwrap_or("user");
+        messages.push(Message::new(role, parts));
     }
-    Ok(Found::new("gen_ai.prompt.N", messages))
+    Ok(Found::new("gen_ai.prompt.N", unless_empty(messages)))
+}
+
+/// What nobody knows of a message, as JSON.
+fn rest(fields: &[(&str, &Value<'_>)], is_known: impl Fn(&str) -> bool) -> Option<String> {
+    let rest = fields.iter().filter(|(name, value)| {
+        let is_empty = **value == Value::Null || value.text().is_some_and(str::is_empty);
+        !is_empty && !is_known(name)
+    });
+    let rest: Fields<'_> = rest
+        .map(|(name, value)| ((*name).into(), value.detached()))
+        .collect();
+    (!rest.is_empty()).then(|| json(&Value::Map(rest)))
+}
+
+/// Roles alone, without content, are no messages: that is what is left where content is not captured.
+fn unless_empty(messages: Vec<Message>) -> Vec<Message> {
+    if messages.iter().all(|message| message.parts.is_empty()) {
+        return Vec::new();
+    }
+    messages
 }
 
 /// Dialect 6: `llm.input_messages.{N}.message.…` and `llm.prompts.{N}.prompt.text`, of OpenInference.
@@ -362,6 +393,7 @@ fn openinference(attributes: &Fields<'_>) -> Result<Found, Reason> {
         message.name = get_text(fields, "message.name").map(str::to_owned);
         messages.push(message);
     }
+    messages = unless_empty(messages);
     if messages.is_empty() {
         for fields in indexed(named(attributes), "llm.prompts.").values() {
             let text = get(fields, "prompt.text").map(content).unwrap_or_default();
@@ -378,18 +410,14 @@ fn openinference_part(fields: &[(&str, &Value<'_>)]) -> String {
             _ => text.to_owned(),
         };
     }
-    match get_text(fields, "message_content.image.image.url") {
-        Some(url) => address(url),
-        None => {
-            let known = fields.iter().map(|(name, value)| {
-                let name = name.strip_prefix("message_content.").unwrap_or(name);
-                (name, *value)
-            });
-            let mut json = String::new();
-            super::value::write_fields(known, &mut json);
-            json
-        }
+    if let Some(url) = get_text(fields, "message_content.image.image.url") {
+        return address(url);
     }
+    let known = fields.iter().map(|(name, value)| {
+        let name = name.strip_prefix("message_content.").unwrap_or(name);
+        (name.into(), value.detached())
+    });
+    part(&Value::Map(known.collect()))
 }
 
 /// Dialect 8: whatever a span says went into a model.

@@ -8,7 +8,9 @@ use sha2::{Digest as _, Sha256};
 use super::dialects::{Found, Prompt};
 use super::key::KeyTemplate;
 use super::model::{Item, Signal, hex};
-use super::value::{Fields, Value, document, field, write_fields};
+use super::permissions::Permissions;
+use super::resource::Resource;
+use super::value::{Value, field, write_fields};
 use crate::{Draft, Reason};
 
 /// The most bytes of an id: it is repeated for each span of its resource.
@@ -87,20 +89,19 @@ pub(super) fn scope(span: &Item<'_>) -> Scope {
 /// Where a prompt was found.
 pub(super) struct Source<'s, 'a> {
     pub(super) item: &'s Item<'a>,
-    pub(super) resource: &'s Fields<'a>,
+    pub(super) resource: &'s Resource<'a>,
+    pub(super) permissions: Permissions,
     pub(super) is_around: bool,
     pub(super) signal: Signal,
 }
 
 impl Source<'_, '_> {
-    pub(super) fn draft(&self, found: Found, template: &KeyTemplate) -> Result<Draft, Reason> {
+    pub(super) fn draft(self, found: Found, template: &KeyTemplate) -> Result<Draft, Reason> {
         let prompt = found.prompt()?;
         let span_id = self.span_id(&prompt)?;
         let created_at = self.created_at()?;
-        let required_permissions = self.item.event.get("prompt_log.required_permissions");
         let attributes = self.attributes(&prompt, &span_id);
         Ok(Draft {
-            log_key: self.log_key(template, &span_id)?,
             created_at: Some(created_at),
             conversation_id: self.label(&["gen_ai.conversation.id", "session.id"])?,
             interaction_id: Some(self.item.trace_id.clone()).filter(|id| !id.is_empty()),
@@ -119,7 +120,9 @@ impl Source<'_, '_> {
                 "ai.model.id",
             ])?,
             attributes: Some(attributes),
-            required_permissions: required_permissions.map(permissions).transpose()?,
+            // Behind the ids, which must not be too long.
+            log_key: self.log_key(template, &span_id)?,
+            required_permissions: self.permissions.into_list(),
             system: prompt.system,
             history: prompt.history,
         })
@@ -150,11 +153,10 @@ impl Source<'_, '_> {
         Ok(DateTime::from_timestamp_nanos(time))
     }
 
-    fn value(&self, name: &str) -> Option<String> {
-        let own = self.item.event.get(name);
-        let value = own.or_else(|| field(self.resource, name))?;
-        let text = (*value != Value::Null).then(|| value.to_text())?;
-        (!text.is_empty()).then_some(text)
+    /// What an attribute says, of the span or else of its resource.
+    fn value(&self, name: &str) -> Option<Cow<'_, str>> {
+        let own = self.item.event.get(name).and_then(said);
+        own.or_else(|| field(&self.resource.attributes, name).and_then(said))
     }
 
     /// The first of these attributes that has a value, of the span or else of its resource.
@@ -167,7 +169,7 @@ impl Source<'_, '_> {
                 "`{name}` has {} bytes; at most {LABEL_BYTES_MAX} are accepted",
                 value.len()
             ))),
-            found => Ok(found.map(|(_, value)| value)),
+            found => Ok(found.map(|(_, value)| value.into_owned())),
         }
     }
 
@@ -180,7 +182,7 @@ impl Source<'_, '_> {
             "trace_id" => Some(self.item.trace_id.clone()),
             "span_id" => Some(span_id.to_owned()),
             "start_time" => Some(format!("{:020}", self.item.event.time)),
-            name => self.value(name),
+            name => self.value(name).map(Cow::into_owned),
         }))
     }
 
@@ -218,6 +220,18 @@ impl Source<'_, '_> {
         write_fields(own.chain(kept), &mut json);
         json
     }
+}
+
+/// A value as text, if there is any.
+fn said<'v>(value: &'v Value<'_>) -> Option<Cow<'v, str>> {
+    let text = match value {
+        Value::Null => return None,
+        Value::Text(text) => Cow::Borrowed(text.as_ref()),
+        Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => {
+            Cow::Owned(value.to_json())
+        }
+    };
+    (!text.is_empty()).then_some(text)
 }
 
 /// Where emitters keep messages, prompts and answers.
@@ -258,19 +272,4 @@ fn is_kept(name: &str, value: &Value<'_>) -> bool {
         || name.starts_with("llm.tools.")
         || name.starts_with("llm.request.functions.");
     is_small && !is_content && name.len() <= ATTRIBUTE_BYTES_MAX
-}
-
-/// A list of permissions: JSON in a text, or a structure.
-fn permissions(value: &Value<'_>) -> Result<String, Reason> {
-    match value {
-        Value::Text(text) => match document(text)? {
-            Some(_) if serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok() => {
-                Ok(text.trim().to_owned())
-            }
-            Some(_) | None => Err(Reason::new("`prompt_log.required_permissions` is no JSON")),
-        },
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => {
-            Ok(value.to_json())
-        }
-    }
 }

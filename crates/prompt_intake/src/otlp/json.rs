@@ -1,11 +1,13 @@
 //! OTLP in JSON.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer as _};
 use serde_json::value::RawValue;
 
-use super::model::{Event, Group, Item, Signal};
+use super::model::{Event, Item, Signal};
 use super::value::{Budget, Fault, Fields, Value, parse};
 use crate::{NESTING_MAX, Object, Reason, nesting};
 
@@ -17,42 +19,102 @@ const LEVELS_MAX: usize = 4 * NESTING_MAX + 16;
 #[serde(rename_all = "camelCase", expecting = "an object")]
 struct Request<'a> {
     #[serde(borrow, default, alias = "resourceLogs")]
-    resource_spans: Option<Vec<Object<OfResource<'a>>>>,
+    resource_spans: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "an object")]
-struct OfResource<'a> {
+struct Group<'a> {
     #[serde(borrow)]
     resource: Option<&'a RawValue>,
     #[serde(borrow, default, alias = "scopeLogs")]
-    scope_spans: Option<Vec<Object<OfScope<'a>>>>,
+    scope_spans: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 #[serde(expecting = "an object")]
-struct OfScope<'a> {
+struct Scope<'a> {
     #[serde(borrow, default, alias = "logRecords")]
-    spans: Option<Vec<&'a RawValue>>,
+    spans: Option<&'a RawValue>,
 }
 
-/// Finds the items of a request and their resources, and reads none of them.
-pub(super) fn groups(request: &[u8]) -> Result<Vec<Group<'_>>, Reason> {
+/// Calls `visit` with each element of a list. Nothing is gathered: `{},` has three bytes, and whatever stands for it in
+/// memory has many times as many.
+struct Each<'v, 'a> {
+    visit: &'v mut dyn FnMut(&'a [u8]) -> Result<(), Reason>,
+    failed: &'v mut Option<Reason>,
+}
+
+impl<'de> Visitor<'de> for Each<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(element) = list.next_element::<&'de RawValue>()? {
+            if let Err(reason) = (self.visit)(element.get().as_bytes()) {
+                *self.failed = Some(reason);
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn each<'a>(
+    list: Option<&'a RawValue>,
+    visit: &mut dyn FnMut(&'a [u8]) -> Result<(), Reason>,
+) -> Result<(), Reason> {
+    let Some(list) = list else { return Ok(()) };
+    let mut failed = None;
+    let each = Each {
+        visit,
+        failed: &mut failed,
+    };
+    let mut json = serde_json::Deserializer::from_str(list.get());
+    let read = json.deserialize_seq(each);
+    match failed {
+        Some(reason) => Err(reason),
+        None => read.map_err(|_| wrong("a list")),
+    }
+}
+
+/// Visits the groups of a request: a resource and its items.
+pub(super) fn groups<'a>(
+    request: &'a [u8],
+    visit: &mut dyn FnMut(&'a [u8]) -> Result<(), Reason>,
+) -> Result<(), Reason> {
+    // This reads all of it once: what is wrong further in is of the wrong kind, and no longer a matter of syntax.
     let Object(request): Object<Request<'_>> = serde_json::from_slice(request)
         .map_err(|error| Reason::new(format!("this is no OTLP request in JSON: {error}")))?;
-    let groups = request.resource_spans.unwrap_or_default().into_iter();
-    Ok(groups
-        .map(|Object(group)| {
-            let scopes = group.scope_spans.unwrap_or_default().into_iter();
-            Group {
-                resource: group.resource.map(|json| json.get().as_bytes()),
-                items: scopes
-                    .flat_map(|Object(scope)| scope.spans.unwrap_or_default())
-                    .map(|json| json.get().as_bytes())
-                    .collect(),
-            }
-        })
-        .collect())
+    each(request.resource_spans, visit)
+}
+
+fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Reason> {
+    let object = serde_json::from_slice::<Object<T>>(json);
+    object
+        .map(|Object(object)| object)
+        .map_err(|_| wrong("an object"))
+}
+
+/// Finds a group's resource.
+pub(super) fn resource_of(group: &[u8]) -> Result<Option<&[u8]>, Reason> {
+    let group: Group<'_> = object(group)?;
+    Ok(group.resource.map(|json| json.get().as_bytes()))
+}
+
+/// Visits a group's items.
+pub(super) fn items<'a>(
+    group: &'a [u8],
+    visit: &mut dyn FnMut(&'a [u8]) -> Result<(), Reason>,
+) -> Result<(), Reason> {
+    let group: Group<'_> = object(group)?;
+    each(group.scope_spans, &mut |scope| {
+        let scope: Scope<'_> = object(scope)?;
+        each(scope.spans, visit)
+    })
 }
 
 pub(super) fn resource(json: &[u8]) -> Result<Fields<'_>, Reason> {

@@ -1,23 +1,11 @@
 //! Messages of every dialect, and how they are rendered.
 //!
 //! A rendered message is its role (with the name in parentheses, if it has one) on a line of its own, then its parts,
-//! one below the other. Texts stay as they are; a tool call is `tool_call NAME ID` and its arguments below, a tool's
-//! result `tool_result ID` and the result below; binary content is named with its type, size and SHA-256; whatever is
-//! not known is JSON. Deterministic: the same message is the same text each time.
+//! one below the other (`parts`). Deterministic: the same message is the same text each time.
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use sha2::{Digest as _, Sha256};
-
-use super::model::hex;
-use super::value::{Value, document};
+use super::parts::{audio, call, content, is_call, is_result, json, kind, known, part, result};
+use super::value::{Fields, Value};
 use crate::Reason;
-
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// A message with its parts rendered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,46 +63,79 @@ pub(super) fn messages(value: &Value<'_>) -> Result<Vec<Message>, Reason> {
     }
 }
 
+/// Fields that make a message of an object.
+const CONTENT: [&str; 5] = [
+    "parts",
+    "content",
+    "tool_calls",
+    "toolCalls",
+    "function_call",
+];
+/// Fields with the thoughts before an answer.
+const REASONING: [&str; 2] = ["reasoning_content", "reasoning"];
+/// Fields about a message: nothing that a model is told.
+const ABOUT: [&str; 18] = [
+    "created_at",
+    "extra",
+    "finish_reason",
+    "hash",
+    "id",
+    "index",
+    "interrupted",
+    "kind",
+    "metrics",
+    "name",
+    "role",
+    "status",
+    "timestamp",
+    "toolCallId",
+    "tool_call_id",
+    "transcript_confidence",
+    "type",
+    "usage",
+];
+
 /// One message; `role` is for those that do not say theirs.
 pub(super) fn message(value: &Value<'_>, role: &str) -> Result<Message, Reason> {
-    let kind = value.get("type").and_then(Value::text).unwrap_or_default();
-    let role = match value.get("role").and_then(Value::text) {
+    let kind = kind(value);
+    let is_reasoning = kind == "reasoning";
+    let own_role = value.get("role").and_then(Value::text);
+    let role = match own_role {
         Some(role) => role,
-        None if CALLS.contains(&kind) => "assistant",
-        None if RESULTS.contains(&kind) => "tool",
+        None if is_call(kind) || is_reasoning => "assistant",
+        None if is_result(kind) => "tool",
         None => role,
     };
-    let named = value.get("name").and_then(Value::text);
-    let mut message = Message {
-        role: role.to_owned(),
-        name: named.filter(|name| !name.is_empty()).map(str::to_owned),
-        parts: Vec::new(),
-    };
-    if !value.is_map() {
+    let mut message = Message::new(role, Vec::new());
+    let Value::Map(fields) = value else {
         message.parts = content(value);
         return Ok(message);
+    };
+    let rest = rest(fields);
+    let is_part = is_call(kind) || is_result(kind) || (is_reasoning && own_role.is_none());
+    if is_part || value.first(&CONTENT).is_none() {
+        if let Some(part) = known(value) {
+            message.parts.push(part);
+            return Ok(message);
+        }
+        let says_nothing = kind.is_empty() && rest.is_empty();
+        if is_part || (own_role.is_none() && !says_nothing) {
+            message.parts.push(part(value));
+            return Ok(message);
+        }
     }
-    let is_message = MESSAGE_FIELDS.iter().any(|name| value.get(name).is_some());
-    if !is_message || CALLS.contains(&kind) || RESULTS.contains(&kind) {
-        message.name = None;
-        message.parts.push(part(value));
-        return Ok(message);
+    let named = value.get("name").and_then(Value::text);
+    message.name = named.filter(|name| !name.is_empty()).map(str::to_owned);
+    if let Some(thoughts) = value.first(&REASONING).and_then(Value::text) {
+        message.parts.push(format!("reasoning\n{thoughts}"));
     }
-    let mut text = Vec::new();
-    for name in ["parts", "content"] {
-        text.extend(value.get(name).map(content).unwrap_or_default());
+    let texts = ["parts", "content"].map(|name| value.get(name).map(content).unwrap_or_default());
+    let mut texts = texts.concat();
+    if role == "tool" && is_answer(value) {
+        let answered = value.first(&["tool_call_id", "toolCallId", "id"]);
+        texts = vec![result(answered.and_then(Value::text), &texts.join("\n"))];
     }
-    let answers = value
-        .first(&["tool_call_id", "toolCallId", "id"])
-        .and_then(Value::text);
-    if role == "tool"
-        && value.get("parts").is_none()
-        && !text.iter().any(|part| part.starts_with(RESULT))
-    {
-        message.parts.push(result(answers, &text.join("\n")));
-    } else {
-        message.parts.append(&mut text);
-    }
+    message.parts.append(&mut texts);
     for name in ["tool_calls", "toolCalls"] {
         let calls = value.get(name).and_then(Value::list).unwrap_or_default();
         message.parts.extend(calls.iter().map(call));
@@ -122,184 +143,48 @@ pub(super) fn message(value: &Value<'_>, role: &str) -> Result<Message, Reason> 
     if let Some(function) = value.get("function_call").filter(|call| call.is_map()) {
         message.parts.push(call(function));
     }
+    if !rest.is_empty() {
+        message.parts.push(json(&Value::Map(rest)));
+    }
     Ok(message)
 }
 
-const MESSAGE_FIELDS: [&str; 5] = [
-    "parts",
-    "content",
-    "tool_calls",
-    "toolCalls",
-    "function_call",
-];
-const CALLS: [&str; 5] = [
-    "tool_call",
-    "tool-call",
-    "tool_use",
-    "function_call",
-    "server_tool_call",
-];
-const RESULTS: [&str; 5] = [
-    "tool_call_response",
-    "tool-result",
-    "tool_result",
-    "function_call_output",
-    "server_tool_call_response",
-];
-/// How the rendering of a tool's result begins.
-const RESULT: &str = "tool_result";
-
-/// The parts of a message's content: a text, a part, or a list of parts.
-pub(super) fn content(value: &Value<'_>) -> Vec<String> {
-    match value {
-        Value::Null => Vec::new(),
-        Value::Text(text) if text.is_empty() => Vec::new(),
-        Value::List(parts) => parts.iter().map(part).collect(),
-        Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::Map(_) => vec![part(value)],
-    }
+/// Whether a tool's message is its answer, and not around parts that say whose answers they are.
+fn is_answer(value: &Value<'_>) -> bool {
+    let content = value.get("content");
+    let parts = content.and_then(Value::list).unwrap_or_default();
+    content.is_some()
+        && value.get("parts").is_none()
+        && !parts.iter().any(|part| is_result(kind(part)))
 }
 
-/// A text that some emitters fill with a list of parts in JSON.
-pub(super) fn content_text(text: &str) -> Result<Vec<String>, Reason> {
-    if text.starts_with("[{")
-        && let Some(value) = document(text)?
-        && let Some(parts) = value.list()
-        && parts
-            .iter()
-            .all(|part| part.get("type").is_some_and(|kind| kind.text().is_some()))
-    {
-        return Ok(parts.iter().map(part).collect());
-    }
-    Ok(content(&Value::Text(text.into())))
-}
-
-fn part(value: &Value<'_>) -> String {
-    let kind = value.get("type").and_then(Value::text).unwrap_or_default();
-    let text = |names: &[&str]| value.first(names).and_then(Value::text);
-    let rendered = match kind {
-        "text" | "input_text" | "output_text" => text(&["content", "text"]).map(str::to_owned),
-        "reasoning" | "thinking" => {
-            text(&["content", "text", "thinking"]).map(|text| format!("reasoning\n{text}"))
-        }
-        _ if CALLS.contains(&kind) => Some(call(value)),
-        _ if RESULTS.contains(&kind) => {
-            let answered = value.first(&[
-                "response",
-                "result",
-                "output",
-                "content",
-                "server_tool_call_response",
-            ]);
-            let id = text(&["id", "toolCallId", "tool_use_id", "tool_call_id", "call_id"]);
-            answered.map(|answered| result(id, &result_text(answered)))
-        }
-        "blob" => text(&["content", "data"]).map(|data| blob(mime_type(value), data)),
-        "file" if text(&["file_id"]).is_some() => {
-            text(&["file_id"]).map(|id| reference("file", mime_type(value), id))
-        }
-        "uri" => text(&["uri"]).map(|uri| reference("uri", mime_type(value), uri)),
-        "image_url" | "input_image" => {
-            let url = value.get("image_url");
-            let url = url
-                .and_then(|url| url.get("url").or(Some(url)))
-                .and_then(Value::text);
-            url.map(address)
-        }
-        "image" if value.get("source").is_some() => {
-            let source = value.get("source");
-            let data = source
-                .and_then(|source| source.get("data"))
-                .and_then(Value::text);
-            data.map(|data| blob(source.and_then(mime_type), data))
-        }
-        "image" => text(&["image"]).map(address),
-        _ => None,
+/// What a message says in fields that nobody knows. A name with a dot is an event's attribute.
+fn rest(fields: &Fields<'_>) -> Fields<'static> {
+    let is_rest = |name: &str, value: &Value<'_>| match name {
+        "parts" | "content" => false,
+        "tool_calls" | "toolCalls" => value.list().is_none(),
+        "function_call" => !value.is_map(),
+        name if REASONING.contains(&name) => value.text().is_none(),
+        name => !ABOUT.contains(&name) && !name.contains('.'),
     };
-    rendered.unwrap_or_else(|| value.to_text())
-}
-
-fn mime_type<'v>(value: &'v Value<'_>) -> Option<&'v str> {
-    value
-        .first(&["mime_type", "media_type", "mediaType", "modality"])
-        .and_then(Value::text)
-}
-
-/// A call of a tool: `{id, name, arguments}`, or with the last two in `function`.
-fn call(value: &Value<'_>) -> String {
-    let inner = value.get("function").filter(|function| function.is_map());
-    let inner = inner.unwrap_or(value);
-    let name = inner.first(&["name", "toolName"]).and_then(Value::text);
-    let arguments = inner.first(&["arguments", "args", "input", "server_tool_call"]);
-    let id = value
-        .first(&["id", "call_id", "toolCallId"])
-        .and_then(Value::text);
-    let (Some(name), true) = (
-        name,
-        arguments.is_some() || value.get("type").is_some() || id.is_some(),
-    ) else {
-        return value.to_json();
-    };
-    tool_call(name, id, &arguments.map(Value::to_text).unwrap_or_default())
-}
-
-pub(super) fn tool_call(name: &str, id: Option<&str>, arguments: &str) -> String {
-    let id = id.filter(|id| !id.is_empty());
-    let id = id.map(|id| format!(" {id}")).unwrap_or_default();
-    format!("tool_call {name}{id}\n{arguments}")
-}
-
-pub(super) fn result(id: Option<&str>, text: &str) -> String {
-    let id = id.filter(|id| !id.is_empty());
-    let id = id.map(|id| format!(" {id}")).unwrap_or_default();
-    format!("{RESULT}{id}\n{text}")
-}
-
-/// What a tool answered: a text, parts, or JSON.
-fn result_text(value: &Value<'_>) -> String {
-    let is_part = |value: &Value<'_>| value.get("type").and_then(Value::text) == Some("text");
-    match value {
-        Value::List(parts) if !parts.is_empty() && parts.iter().all(is_part) => {
-            parts.iter().map(part).collect::<Vec<_>>().join("\n")
-        }
-        Value::Map(_) if is_part(value) && value.get("value").is_some() => {
-            value.get("value").map(Value::to_text).unwrap_or_default()
-        }
-        Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::Text(_)
-        | Value::List(_)
-        | Value::Map(_) => value.to_text(),
-    }
-}
-
-/// Content elsewhere, or in a `data:` address.
-pub(super) fn address(url: &str) -> String {
-    let inline = url
-        .strip_prefix("data:")
-        .and_then(|rest| rest.split_once(','));
-    match inline.and_then(|(kind, data)| Some((kind.strip_suffix(";base64")?, data))) {
-        Some((mime_type, data)) => blob(Some(mime_type), data),
-        None => reference("uri", None, url),
-    }
-}
-
-fn reference(kind: &str, mime_type: Option<&str>, name: &str) -> String {
-    match mime_type {
-        Some(mime_type) => format!("[{kind} {mime_type} {name}]"),
-        None => format!("[{kind} {name}]"),
-    }
-}
-
-/// Binary content by its type, size and hash: a prompt log is text.
-fn blob(mime_type: Option<&str>, data: &str) -> String {
-    let mime_type = mime_type.unwrap_or("application/octet-stream");
-    let (bytes, unit) = match BASE64.decode(data.trim()) {
-        Ok(bytes) => (bytes, "bytes"),
-        Err(_) => (data.as_bytes().to_vec(), "undecodable bytes"),
-    };
-    let hash = hex(&Sha256::digest(&bytes));
-    format!("[blob {mime_type} {} {unit} sha256:{hash}]", bytes.len())
+    let rest = fields.iter().filter(|(name, value)| {
+        let is_empty = match value {
+            Value::Null => true,
+            Value::Text(text) => text.is_empty(),
+            Value::List(values) => values.is_empty(),
+            Value::Map(fields) => fields.is_empty(),
+            Value::Bool(_) | Value::Number(_) => false,
+        };
+        !is_empty && is_rest(name, value)
+    });
+    let rest = rest.map(|(name, value)| {
+        let value = match name.as_ref() {
+            "audio" => audio(value),
+            _ => value.detached(),
+        };
+        (name.to_string().into(), value)
+    });
+    rest.collect()
 }
 
 #[cfg(test)]
@@ -408,5 +293,109 @@ mod tests {
             ],
         );
         check(r#""just a text""#, &["user\njust a text"]);
+    }
+
+    #[test]
+    fn no_field_of_a_message_is_lost() {
+        check(
+            r#"[{"role":"assistant","content":"text","refusal":"no","reasoning_content":"hm","audio":{"id":"a1","data":"aGVsbG8=","format":"wav"},"annotations":[{"u":1}]},
+                {"role":"assistant","content":null,"refusal":"no","audio":null,"annotations":[]},
+                {"role":"assistant","content":"x","tool_calls":{"id":"no list"},"function_call":"no object"},
+                {"role":"user","content":null,"id":"m1","status":"done","gen_ai.system":"openai"},
+                {"role":"user","content":{"parts":[{"text":"hi"}],"role":"user"}}]"#,
+            &[
+                "assistant\nreasoning\nhm\ntext\n{\"refusal\":\"no\",\"audio\":{\"id\":\"a1\",\"data\":\"[blob audio/wav 5 bytes sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824]\",\"format\":\"wav\"},\"annotations\":[{\"u\":1}]}",
+                "assistant\n{\"refusal\":\"no\"}",
+                "assistant\nx\n{\"tool_calls\":{\"id\":\"no list\"},\"function_call\":\"no object\"}",
+                "user\n",
+                "user\nhi",
+            ],
+        );
+    }
+
+    #[test]
+    fn reasoning_of_its_own_is_the_assistants() {
+        check(
+            r#"[{"type":"reasoning","id":"r","summary":[{"type":"summary_text","text":"hm"}],"content":null,"encrypted_content":null},
+                {"type":"reasoning","summary":[{"type":"summary_text","text":"a"},{"type":"summary_text","text":"b"}],"content":[]},
+                {"type":"reasoning","summary":[],"encrypted_content":"x"}]"#,
+            &[
+                "assistant\nreasoning\nhm",
+                "assistant\nreasoning\na\nb",
+                "assistant\n{\"type\":\"reasoning\",\"summary\":[],\"encrypted_content\":\"x\"}",
+            ],
+        );
+    }
+
+    #[test]
+    fn results_keep_whose_they_are_and_whether_they_failed() {
+        check(
+            r#"[{"role":"tool","tool_call_id":"c","content":"tool_result is fine"},
+                {"role":"tool","tool_call_id":"c","content":null},
+                {"role":"tool","tool_call_id":"c","content":[{"type":"text","text":"a"}]},
+                {"role":"user","content":[{"type":"tool_result","tool_use_id":"t","is_error":true,"content":"boom"},
+                  {"type":"tool_result","is_error":true,"content":"boom"}]},
+                {"role":"tool","content":[{"type":"tool_result","tool_use_id":"t","is_error":false,"content":[{"type":"flight","no":1},{"type":"flight","no":2}]}]}]"#,
+            &[
+                "tool\ntool_result c\ntool_result is fine",
+                "tool\ntool_result c\n",
+                "tool\ntool_result c\na",
+                "user\ntool_result t error\nboom\ntool_result error\nboom",
+                "tool\ntool_result t\n[{\"type\":\"flight\",\"no\":1},{\"type\":\"flight\",\"no\":2}]",
+            ],
+        );
+    }
+
+    #[test]
+    fn binary_content_is_summarised_whoever_sends_it() {
+        for part in [
+            r#"{"type":"file","mediaType":"image/png","data":"aGVsbG8="}"#,
+            r#"{"type":"image","image":"aGVsbG8=","mediaType":"image/png"}"#,
+            r#"{"type":"image","image":"data:image/png;base64,aGVsbG8="}"#,
+            r#"{"type":"binary","media_type":"image/png","content":"aGVsbG8="}"#,
+            r#"{"kind":"binary","media_type":"image/png","binary_content":"aGVsbG8="}"#,
+            r#"{"type":"input_audio","input_audio":{"data":"aGVsbG8=","format":"wav"}}"#,
+            r#"{"type":"input_file","filename":"a.pdf","file_data":"data:application/pdf;base64,aGVsbG8="}"#,
+            r#"{"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,aGVsbG8="}}"#,
+            r#"{"type":"document","title":"T","source":{"type":"base64","media_type":"application/pdf","data":"aGVsbG8="}}"#,
+            r#"{"inlineData":{"mimeType":"image/png","data":"aGVsbG8="}}"#,
+            r#"{"type":"tool_result","tool_use_id":"t","content":[{"type":"text","text":"a"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aGVsbG8="}}]}"#,
+        ] {
+            let value = parse(part, 64).unwrap();
+            let rendered = crate::otlp::parts::part(&value);
+            assert!(rendered.contains(" 5 bytes sha256:2cf24d"), "{rendered}");
+            assert!(!rendered.contains("aGVsbG8="), "{rendered}");
+        }
+        for (part, expected) in [
+            (
+                r#"{"type":"image","image":"https://a/b.png"}"#,
+                "[uri https://a/b.png]",
+            ),
+            (
+                r#"{"type":"image-url","url":"https://a/b.png"}"#,
+                "[uri https://a/b.png]",
+            ),
+            (
+                r#"{"type":"image","source":{"type":"url","url":"https://a"}}"#,
+                "[uri https://a]",
+            ),
+            (
+                r#"{"media_type":"text/plain","data":"aGVsbG8="}"#,
+                r#"{"media_type":"text/plain","data":"aGVsbG8="}"#,
+            ),
+            (
+                r#"{"format":"csv","data":"aGVsbG8="}"#,
+                r#"{"format":"csv","data":"aGVsbG8="}"#,
+            ),
+            (
+                r#"{"mime_type":"image/png","data":"no base64!"}"#,
+                r#"{"mime_type":"image/png","data":"no base64!"}"#,
+            ),
+        ] {
+            assert_eq!(
+                crate::otlp::parts::part(&parse(part, 64).unwrap()),
+                expected
+            );
+        }
     }
 }

@@ -6,17 +6,21 @@
 
 mod dialects;
 mod drafts;
+mod gathered;
 mod json;
 mod key;
 mod message;
 mod model;
+mod parts;
+mod permissions;
 mod protobuf;
+mod resource;
 mod response;
 mod value;
 mod vendors;
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
+use std::rc::Rc;
 
 pub use key::KeyTemplate;
 pub use model::Signal;
@@ -25,12 +29,16 @@ pub use response::{response, status};
 use crate::{Draft, RECORD_BYTES_MAX, Reason};
 use dialects::{DETAILS, Found, message_role};
 use drafts::Source;
-use message::Message;
-use model::{Group, Item};
-use value::{Fields, Value};
+use gathered::Gathered;
+use model::Item;
+use permissions::Permissions;
+use resource::Resource;
+use value::Fields;
 
 /// The most prompts of one request; emitters send some hundred spans at once.
 const DRAFTS_MAX: usize = 10_000;
+/// The most messages of all its prompts: one takes many times its two bytes of input.
+const MESSAGES_MAX: usize = 1_000_000;
 /// More reasons than these help nobody.
 const REASONS_MAX: usize = 10;
 
@@ -72,10 +80,33 @@ impl Rejected {
 }
 
 impl Encoding {
-    fn groups(self, request: &[u8]) -> Result<Vec<Group<'_>>, Reason> {
+    /// Calls `visit` with each resource and its items, still encoded together.
+    fn groups<'a>(
+        self,
+        request: &'a [u8],
+        visit: &mut dyn FnMut(&'a [u8]) -> Result<(), Reason>,
+    ) -> Result<(), Reason> {
         match self {
-            Self::Protobuf => protobuf::groups(request),
-            Self::Json => json::groups(request),
+            Self::Protobuf => protobuf::groups(request, visit),
+            Self::Json => json::groups(request, visit),
+        }
+    }
+
+    fn resource_of(self, group: &[u8]) -> Result<Option<&[u8]>, Reason> {
+        match self {
+            Self::Protobuf => protobuf::resource_of(group),
+            Self::Json => json::resource_of(group),
+        }
+    }
+
+    fn items<'a>(
+        self,
+        group: &'a [u8],
+        visit: &mut dyn FnMut(&'a [u8]) -> Result<(), Reason>,
+    ) -> Result<(), Reason> {
+        match self {
+            Self::Protobuf => protobuf::items(group, visit),
+            Self::Json => json::items(group, visit),
         }
     }
 
@@ -98,30 +129,59 @@ impl Encoding {
 }
 
 /// Calls `read` with each item and its resource; items that cannot be read, or that it rejects, are counted.
+///
+/// # Errors
+/// The request as a whole cannot be decoded. What was read until then is of no use: it would be acknowledged in part.
 fn each<'a>(
     request: &'a [u8],
     encoding: Encoding,
     signal: Signal,
     rejected: &mut Rejected,
-    mut read: impl FnMut(Item<'a>, usize, &Fields<'a>) -> Result<(), Reason>,
+    mut read: impl FnMut(Item<'a>, &Rc<Resource<'a>>) -> Result<(), Reason>,
 ) -> Result<(), Reason> {
-    for (number, group) in encoding.groups(request)?.into_iter().enumerate() {
-        let resource = group.resource.map(|bytes| encoding.resource(bytes));
-        let resource = match resource.transpose() {
-            Ok(resource) => resource.unwrap_or_default(),
-            Err(reason) => {
-                rejected.add(group.items.len(), reason);
-                continue;
-            }
-        };
-        for bytes in group.items {
+    encoding.groups(request, &mut |group| {
+        let bytes = encoding.resource_of(group)?;
+        let fields = bytes.map(|bytes| encoding.resource(bytes)).transpose();
+        let resource = fields.map(|fields| Rc::new(Resource::new(fields.unwrap_or_default())));
+        encoding.items(group, &mut |bytes| {
+            let resource = match &resource {
+                Ok(resource) => resource,
+                Err(reason) => {
+                    rejected.add(1, reason.clone());
+                    return Ok(());
+                }
+            };
             let item = encoding.item(signal, bytes);
-            if let Err(reason) = item.and_then(|item| read(item, number, &resource)) {
+            if let Err(reason) = item.and_then(|item| read(item, resource)) {
                 rejected.add(1, reason);
             }
+            Ok(())
+        })
+    })
+}
+
+/// What the prompts of one request are until now, together.
+#[derive(Debug, Default)]
+struct Quota {
+    drafts: usize,
+    messages: usize,
+}
+
+impl Quota {
+    fn take(&mut self, draft: &Draft) -> Result<(), Reason> {
+        if self.drafts == DRAFTS_MAX {
+            return Err(too_many());
         }
+        let messages = self.messages + draft.history.as_ref().map_or(0, Vec::len);
+        if messages > MESSAGES_MAX {
+            return Err(Reason::new(format!(
+                "there are more than {MESSAGES_MAX} messages in one request; send fewer at once"
+            )));
+        }
+        self.drafts += 1;
+        self.messages = messages;
+        Ok(())
     }
-    Ok(())
 }
 
 fn too_many() -> Reason {
@@ -146,13 +206,14 @@ pub fn traces(
     // Each draft with its trace when it comes from a span around others.
     let mut drafts: Vec<(Draft, Option<String>)> = Vec::new();
     let mut traces_with_calls = HashSet::new();
+    let mut quota = Quota::default();
     let (rejected, ignored) = (&mut export.rejected, &mut export.ignored);
     each(
         request,
         encoding,
         Signal::Traces,
         rejected,
-        |span, _, resource| {
+        |span, resource| {
             let scope = drafts::scope(&span);
             let found = match scope {
                 drafts::Scope::Other => None,
@@ -162,17 +223,16 @@ pub fn traces(
                 *ignored += 1;
                 return Ok(());
             };
-            if drafts.len() == DRAFTS_MAX {
-                return Err(too_many());
-            }
             let is_around = scope == drafts::Scope::Around;
             let source = Source {
                 item: &span,
                 resource,
+                permissions: Permissions::of(&span.event.attributes, resource)?,
                 is_around,
                 signal: Signal::Traces,
             };
             let draft = source.draft(found, template)?;
+            quota.take(&draft)?;
             if !is_around {
                 traces_with_calls.insert(span.trace_id.clone());
             }
@@ -190,26 +250,6 @@ pub fn traces(
     Ok(export)
 }
 
-/// Log records that hold one message each, by trace and span.
-#[derive(Default)]
-struct Gathered<'a> {
-    by_span: BTreeMap<(String, String), Messages<'a>>,
-    /// Those resources whose records are here.
-    resources: BTreeMap<usize, Fields<'a>>,
-}
-
-/// The messages of one span.
-struct Messages<'a> {
-    /// Number of the resource, and what the earliest record says beside its message.
-    resource: usize,
-    first: Item<'a>,
-    /// Each with its record's time.
-    messages: Vec<(u64, Message)>,
-}
-
-/// What is held of each of many records must be little.
-const MESSAGE_ATTRIBUTES_MAX: usize = 256;
-
 /// Reads an `ExportLogsServiceRequest`.
 ///
 /// Records that hold one message each are put together where trace and span are the same; a prompt whose records were
@@ -219,16 +259,16 @@ const MESSAGE_ATTRIBUTES_MAX: usize = 256;
 /// The request as a whole cannot be decoded.
 pub fn logs(request: &[u8], encoding: Encoding, template: &KeyTemplate) -> Result<Export, Reason> {
     let mut export = Export::default();
-    let mut gathered = Gathered::default();
+    let (mut gathered, mut quota) = (Gathered::new(), Quota::default());
     let (drafts, ignored) = (&mut export.drafts, &mut export.ignored);
     each(
         request,
         encoding,
         Signal::Logs,
         &mut export.rejected,
-        |record, number, resource| {
+        |record, resource| {
             if message_role(record.event.event_name()).is_some() {
-                return gathered.take(record, number, resource);
+                return gathered.take(record, resource);
             }
             let found = match record.event.event_name() {
                 DETAILS => dialects::of_details(&record.event)?,
@@ -238,103 +278,21 @@ pub fn logs(request: &[u8], encoding: Encoding, template: &KeyTemplate) -> Resul
                 *ignored += 1;
                 return Ok(());
             }
-            if drafts.len() == DRAFTS_MAX {
-                return Err(too_many());
-            }
             let source = Source {
                 item: &record,
                 resource,
+                permissions: Permissions::of(&record.event.attributes, resource)?,
                 is_around: false,
                 signal: Signal::Logs,
             };
-            drafts.push(source.draft(found, template)?);
+            let draft = source.draft(found, template)?;
+            quota.take(&draft)?;
+            drafts.push(draft);
             Ok(())
         },
     )?;
-    gathered.finish(&mut export, template);
+    gathered.finish(&mut export, &mut quota, template);
     Ok(export)
-}
-
-/// Trace and span of a record with one message.
-fn span_of_message(record: &Item<'_>) -> Result<(String, String), Reason> {
-    if record.trace_id.is_empty() || record.span_id.is_empty() {
-        return Err(Reason::new(
-            "a message without trace and span cannot be put together with the others of its prompt",
-        ));
-    }
-    if record.event.attributes.len() > MESSAGE_ATTRIBUTES_MAX {
-        return Err(Reason::new(format!(
-            "a message has more than {MESSAGE_ATTRIBUTES_MAX} attributes, the most that is accepted"
-        )));
-    }
-    Ok((record.trace_id.clone(), record.span_id.clone()))
-}
-
-impl<'a> Gathered<'a> {
-    fn take(
-        &mut self,
-        mut record: Item<'a>,
-        number: usize,
-        resource: &Fields<'a>,
-    ) -> Result<(), Reason> {
-        let messages = dialects::of_events(&[&record.event])?.messages;
-        let id = span_of_message(&record)?;
-        if self.by_span.len() == DRAFTS_MAX && !self.by_span.contains_key(&id) {
-            return Err(too_many());
-        }
-        let resources = self.resources.entry(number);
-        resources.or_insert_with(|| resource.clone());
-        let time = record.event.time;
-        let messages = messages.into_iter().map(|message| (time, message));
-        record.event.body = Value::Null;
-        match self.by_span.entry(id) {
-            Entry::Vacant(entry) => {
-                entry.insert(Messages {
-                    resource: number,
-                    first: record,
-                    messages: messages.collect(),
-                });
-            }
-            Entry::Occupied(mut entry) => {
-                let known = entry.get_mut();
-                known.messages.extend(messages);
-                if time < known.first.event.time {
-                    known.first = record;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds the prompts in the order of their first messages; what begins at the same time, by trace and span.
-    fn finish(self, export: &mut Export, template: &KeyTemplate) {
-        let mut prompts: Vec<Messages<'_>> = self.by_span.into_values().collect();
-        prompts.sort_by_key(|messages| messages.first.event.time);
-        for messages in prompts {
-            let count = messages.messages.len();
-            let resource = self.resources.get(&messages.resource);
-            match messages.draft(resource.unwrap_or(&Fields::new()), template) {
-                Ok(draft) => export.drafts.push(draft),
-                Err(reason) => export.rejected.add(count, reason),
-            }
-        }
-    }
-}
-
-impl Messages<'_> {
-    fn draft(mut self, resource: &Fields<'_>, template: &KeyTemplate) -> Result<Draft, Reason> {
-        // Records of one time stay in the order they came.
-        self.messages.sort_by_key(|(time, _)| *time);
-        let messages = self.messages.into_iter().map(|(_, message)| message);
-        let found = dialects::found_events(messages.collect());
-        let source = Source {
-            item: &self.first,
-            resource,
-            is_around: false,
-            signal: Signal::Logs,
-        };
-        source.draft(found, template)
-    }
 }
 
 #[cfg(test)]

@@ -12,13 +12,6 @@ pub enum Signal {
     Logs,
 }
 
-/// Items with the resource that sent them, each still encoded.
-#[derive(Debug, Default)]
-pub(super) struct Group<'a> {
-    pub(super) resource: Option<&'a [u8]>,
-    pub(super) items: Vec<&'a [u8]>,
-}
-
 /// A span with its events, or a log record, which has none.
 #[derive(Debug, Default)]
 pub(super) struct Item<'a> {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::model::{Event, Group, Item, Signal, hex};
+use super::model::{Event, Item, Signal, hex};
 use super::value::{Budget, Fields, Value};
 use crate::{NESTING_MAX, Reason, nesting};
 
@@ -109,35 +109,49 @@ impl<'a> Content<'a> {
     }
 }
 
-/// Finds the items of a request and their resources, and reads none of them.
-pub(super) fn groups(request: &[u8]) -> Result<Vec<Group<'_>>, Reason> {
-    // `resource_spans` and `resource_logs`, `scope_spans` and `scope_logs`, `spans` and `log_records` have one number
-    // each in both signals.
-    let mut groups = Vec::new();
-    let mut request = Reader::new(request);
-    while let Some((number, content)) = request.next()? {
-        if number != 1 {
-            continue;
+/// Calls `visit` with each field of a message that has this number. Nothing is gathered: an empty field has two bytes,
+/// and whatever stands for it in memory has many times as many.
+fn each<'a>(
+    message: &'a [u8],
+    number: u64,
+    visit: &mut dyn FnMut(&'a [u8]) -> Result<(), Reason>,
+) -> Result<(), Reason> {
+    let mut reader = Reader::new(message);
+    while let Some((found, content)) = reader.next()? {
+        if found == number {
+            visit(content.bytes()?)?;
         }
-        let mut group = Group::default();
-        let mut of_resource = Reader::new(content.bytes()?);
-        while let Some((number, content)) = of_resource.next()? {
-            match number {
-                1 => group.resource = Some(content.bytes()?),
-                2 => {
-                    let mut of_scope = Reader::new(content.bytes()?);
-                    while let Some((number, content)) = of_scope.next()? {
-                        if number == 2 {
-                            group.items.push(content.bytes()?);
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        groups.push(group);
     }
-    Ok(groups)
+    Ok(())
+}
+
+// `resource_spans` and `resource_logs`, `scope_spans` and `scope_logs`, `spans` and `log_records` have one number each
+// in both signals.
+
+/// Visits the groups of a request: a resource and its items.
+pub(super) fn groups<'a>(
+    request: &'a [u8],
+    visit: &mut dyn FnMut(&'a [u8]) -> Result<(), Reason>,
+) -> Result<(), Reason> {
+    each(request, 1, visit)
+}
+
+/// Finds a group's resource.
+pub(super) fn resource_of(group: &[u8]) -> Result<Option<&[u8]>, Reason> {
+    let mut found = None;
+    each(group, 1, &mut |resource| {
+        found = Some(resource);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Visits a group's items.
+pub(super) fn items<'a>(
+    group: &'a [u8],
+    visit: &mut dyn FnMut(&'a [u8]) -> Result<(), Reason>,
+) -> Result<(), Reason> {
+    each(group, 2, &mut |scope| each(scope, 2, visit))
 }
 
 pub(super) fn resource(bytes: &[u8]) -> Result<Fields<'_>, Reason> {

@@ -87,6 +87,25 @@ impl<'a> Value<'a> {
         matches!(self, Self::Map(_))
     }
 
+    /// The same value, borrowing nothing.
+    pub(super) fn detached(&self) -> Value<'static> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(is) => Value::Bool(*is),
+            Self::Number(digits) => Value::Number(digits.to_string().into()),
+            Self::Text(text) => Value::Text(text.to_string().into()),
+            Self::List(values) => Value::List(values.iter().map(Self::detached).collect()),
+            Self::Map(fields) => {
+                let fields = fields.iter();
+                Value::Map(
+                    fields
+                        .map(|(name, value)| (name.to_string().into(), value.detached()))
+                        .collect(),
+                )
+            }
+        }
+    }
+
     /// Text as it is, everything else as JSON.
     pub(super) fn to_text(&self) -> String {
         match self {

@@ -1,8 +1,9 @@
 //! Where single products keep their prompts (dialect 7).
 
 use super::dialects::{Found, first, listed, message_role, structure};
-use super::message::{Message, content, message, messages};
+use super::message::{Message, message, messages};
 use super::model::Item;
+use super::parts::content;
 use super::value::Value;
 use crate::Reason;
 
