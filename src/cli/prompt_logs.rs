@@ -160,7 +160,7 @@ async fn import(org: &OrgId, file: &Path, force: bool, context: &Context) -> Res
 /// A file or standard input, and its size where it is known.
 fn open(file: &Path) -> Result<(Box<dyn BufRead>, Option<u64>)> {
     if file == Path::new("-") {
-        return Ok((Box::new(BufReader::new(std::io::stdin())), None));
+        return Ok((Box::new(BufReader::new(io::stdin())), None));
     }
     let unreadable = |error| Error::invalid(format!("{} cannot be read: {error}", file.display()));
     let opened = File::open(file).map_err(unreadable)?;

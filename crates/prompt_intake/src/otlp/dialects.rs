@@ -124,7 +124,14 @@ pub(super) fn first(
     for found in attempts {
         let mut found = found?;
         if !found.messages.is_empty() {
-            found.instructions = without_messages.instructions.or(found.instructions);
+            if let Some(instructions) = without_messages.instructions {
+                let others = found.instructions.replace(instructions);
+                if let Some(others) =
+                    others.filter(|others| found.instructions.as_ref() != Some(others))
+                {
+                    found.messages.insert(0, Message::new("system", others));
+                }
+            }
             return Ok(found);
         }
         if without_messages.is_empty() {

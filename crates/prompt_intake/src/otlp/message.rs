@@ -173,7 +173,8 @@ fn rest(fields: &Fields<'_>) -> Fields<'static> {
             Value::Text(text) => text.is_empty(),
             Value::List(values) => values.is_empty(),
             Value::Map(fields) => fields.is_empty(),
-            Value::Bool(_) | Value::Number(_) => false,
+            Value::Bool(is) => !is,
+            Value::Number(_) => false,
         };
         !is_empty && is_rest(name, value)
     });
@@ -299,7 +300,7 @@ mod tests {
     fn no_field_of_a_message_is_lost() {
         check(
             r#"[{"role":"assistant","content":"text","refusal":"no","reasoning_content":"hm","audio":{"id":"a1","data":"aGVsbG8=","format":"wav"},"annotations":[{"u":1}]},
-                {"role":"assistant","content":null,"refusal":"no","audio":null,"annotations":[]},
+                {"role":"assistant","content":null,"refusal":"no","audio":null,"annotations":[],"example":false},
                 {"role":"assistant","content":"x","tool_calls":{"id":"no list"},"function_call":"no object"},
                 {"role":"user","content":null,"id":"m1","status":"done","gen_ai.system":"openai"},
                 {"role":"user","content":{"parts":[{"text":"hi"}],"role":"user"}}]"#,

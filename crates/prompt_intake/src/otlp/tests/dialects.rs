@@ -158,6 +158,18 @@ fn instructions_go_with_the_first_dialect_that_has_messages() {
     });
     check(&numbered, "gen_ai.prompt.N", Some("be kind"), &["user\nhi"]);
 
+    // Where the other dialect has instructions of its own, neither is lost, and the same are not told twice.
+    for (system, history) in [
+        ("be kind", &["user\nhi"][..]),
+        ("be brief", &["system\nbe brief", "user\nhi"]),
+    ] {
+        let vercel = json!({
+            "gen_ai.system_instructions": instructions,
+            "ai.prompt": json!({ "system": system, "prompt": "hi" }).to_string(),
+        });
+        check(&vercel, "ai.prompt", Some("be kind"), history);
+    }
+
     let attributes = json!({ "gen_ai.system_instructions": instructions });
     let mut with_event = span(1, &attributes);
     let content = key_values(&json!({ "content": "hi" }));
