@@ -64,10 +64,9 @@ impl Cells {
     /// A value that is not null. `text` is room to write in.
     pub(crate) fn push(&mut self, value: Value<'_>, text: &mut String) -> Result<Fit, Error> {
         match (self, value) {
+            // To MongoDB it is a string whatever its bytes are, and conditions find it as one.
             (Self::String(cells), Value::String(bytes)) => {
-                return Ok(
-                    std::str::from_utf8(bytes).map_or(Fit::Misfit, |text| push_text(cells, text))
-                );
+                return Ok(push_text(cells, &String::from_utf8_lossy(bytes)));
             }
             (Self::ObjectId(cells), Value::ObjectId(id)) => return Ok(push_object_id(cells, id)),
             (Self::Boolean(cells), Value::Boolean(value)) => cells.append_value(value),

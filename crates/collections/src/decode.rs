@@ -13,8 +13,8 @@ use crate::error::Error;
 
 /// Makes rows of documents, a batch at a time.
 ///
-/// Of a key that a document has twice the first counts, as in MongoDB's own conditions. A text that is not UTF-8 does
-/// not fit a column of texts; in JSON its broken places are replaced.
+/// Of a key that a document has twice the first counts, as in MongoDB's own conditions. Of a text that is not UTF-8 the
+/// broken places are replaced.
 #[derive(Debug)]
 pub struct Decoder {
     schema: SchemaRef,
@@ -28,6 +28,8 @@ pub struct Decoder {
 struct Row {
     columns: Vec<Filling>,
     is_strict: bool,
+    /// So many documents the current one stands for.
+    stands_for: u64,
     /// Counts all rows there ever were, from one: marks the fields that the current one has.
     number: u64,
     /// For a value's JSON.
@@ -106,6 +108,7 @@ impl Decoder {
             row: Row {
                 columns: columns.iter().map(filling).collect(),
                 is_strict,
+                stands_for: 1,
                 number: 0,
                 text: String::new(),
             },
@@ -120,6 +123,20 @@ impl Decoder {
 
     /// Adds a row. When that fails, the rows that no batch has yet are lost.
     pub fn push(&mut self, document: &RawDocument) -> Result<(), Error> {
+        self.row.stands_for = 1;
+        self.add(document)
+    }
+
+    /// Adds the row of a group of documents, as [`Question::Groups`](crate::Question::Groups) has them: a value that does
+    /// not fit is one of each document.
+    pub fn push_group(&mut self, group: &RawDocument) -> Result<(), Error> {
+        let size = group.get("n").ok().flatten();
+        let size = size.and_then(|size| size.as_i64().or_else(|| size.as_i32().map(i64::from)));
+        self.row.stands_for = size.and_then(|size| u64::try_from(size).ok()).unwrap_or(1);
+        self.add(group)
+    }
+
+    fn add(&mut self, document: &RawDocument) -> Result<(), Error> {
         self.row.number += 1;
         if let Err(error) = self.fields.read(document.as_bytes(), &mut self.row) {
             self.finish();
@@ -188,7 +205,7 @@ impl Row {
 
     fn misfit(&mut self, index: usize, value: Value<'_>) -> Result<(), Error> {
         let column = &mut self.columns[index];
-        column.misfits += 1;
+        column.misfits += self.stands_for;
         if !self.is_strict {
             return Ok(());
         }

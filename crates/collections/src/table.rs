@@ -18,3 +18,15 @@ pub struct Table {
     /// Where the columns come from, as a sentence for `DESCRIBE`.
     pub origin: String,
 }
+
+impl Table {
+    /// What to ask for to read these columns of the table. Servers leave out a value that is no document where a path
+    /// should lead through it. In a strict table it has to be seen, so that all of the outermost field is asked for.
+    pub fn fields<'a>(&self, columns: impl IntoIterator<Item = &'a Column>) -> Vec<Path> {
+        let field = |column: &Column| match column.path.fields().first() {
+            Some(outermost) if self.is_strict => Path::field(outermost),
+            _ => column.path.clone(),
+        };
+        columns.into_iter().map(field).collect()
+    }
+}

@@ -275,3 +275,31 @@ async fn what_does_not_fit_a_strict_table_fails_the_query() {
     ])
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_in_groups_is_counted_by_document_under_the_columns_name() {
+    let Some(mongodb) = Mongodb::start() else {
+        return;
+    };
+    let names = [
+        doc! {"name": "Mia"},
+        doc! {"name": 1},
+        doc! {"name": 1},
+        doc! {"name": 1},
+        doc! {"name": true},
+    ];
+    mongodb.load(ORG, "names", names).await;
+    let set = Set {
+        cluster: "[clusters.main.collections.names]\ncolumns = [ { name = \"name\", type = \"STRING\" } ]",
+        ..Set::default()
+    };
+    let live = Live::start(mongodb, set).await;
+    const GROUPS: &str =
+        "SELECT /* groups */ name, count(*) AS n FROM names GROUP BY name ORDER BY n";
+    live.check(&[(GROUPS, json!([["Mia", 1], [null, 4]]))])
+        .await;
+    assert_eq!(
+        warning(&live, "/* groups */").await,
+        "4 of names.name are no STRING and were read as null"
+    );
+}

@@ -184,7 +184,7 @@ impl TableProvider for CollectionTable {
             ),
             None => (self.table.columns.clone(), self.schema()),
         };
-        let fields: Vec<Path> = columns.iter().map(|column| column.path.clone()).collect();
+        let fields = self.table.fields(&columns);
         let steps = match &self.top {
             Some(top) => top.steps(&filter, &fields),
             None => Steps::one(Question::Find {

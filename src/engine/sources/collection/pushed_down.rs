@@ -19,7 +19,7 @@ use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
 use datafusion::logical_expr::expr::{AggregateFunction, Sort as By};
 use datafusion::logical_expr::{
-    Aggregate, Expr, LogicalPlan, LogicalPlanBuilder, Sort, TableScan, TableType, col,
+    Aggregate, Expr, LogicalPlan, LogicalPlanBuilder, Sort, TableScan, TableType,
 };
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::physical_plan::ExecutionPlan;
@@ -259,22 +259,38 @@ fn groups(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
         keys: keys.iter().map(|key| key.path.clone()).collect(),
     };
     let name = named(&scanned.table, std::iter::once(&question));
-    let source = Asked::groups(scanned.table, &keys, question);
-    let key = |index: usize| Expr::Column(Named::new(Some(name.clone()), key_name(index)));
-    let count = count_column().name;
+    let columns = group_columns(&keys);
+    let count = columns[keys.len()].name.clone();
+    let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+    let source = Asked::groups(scanned.table, columns, question);
+    let key = |index: usize| Expr::Column(Named::new(Some(name.clone()), &names[index]));
     let counts = sum(Expr::Column(Named::new(Some(name.clone()), &count))).alias(&count);
     let counts = (!aggregate.aggr_expr.is_empty()).then_some(counts);
     let plan = LogicalPlanBuilder::scan(name.clone(), provider_as_source(Arc::new(source)), None)?
         .aggregate((0..keys.len()).map(key), counts)?;
     let columns = renamed(&aggregate.schema, |index| match index < keys.len() {
         true => key(index),
-        false => col(&count),
+        false => Expr::Column(Named::new_unqualified(&count)),
     });
     plan.project(columns)?.build().map(Some)
 }
 
-fn key_name(index: usize) -> String {
-    format!("k{index}")
+/// The columns of the groups: the keys under their own names, which warnings tell, and how many documents there are.
+pub(super) fn group_columns(keys: &[Column]) -> Vec<Column> {
+    let keys = keys.iter().enumerate().map(|(index, key)| Column {
+        name: key.name.clone(),
+        path: Path::field("_id").within(format!("k{index}")),
+        kind: key.kind,
+    });
+    let mut columns: Vec<Column> = Vec::new();
+    for mut column in keys.chain([count_column()]) {
+        // A key may be there twice, and be called as the count is.
+        while columns.iter().any(|other| other.name == column.name) {
+            column.name.push('_');
+        }
+        columns.push(column);
+    }
+    columns
 }
 
 /// The expressions under the names of the schema's fields.
@@ -355,13 +371,7 @@ enum What {
 }
 
 impl Asked {
-    fn groups(table: CollectionTable, keys: &[Column], question: Question) -> Self {
-        let keys = keys.iter().enumerate().map(|(index, key)| Column {
-            name: key_name(index),
-            path: Path::field("_id").within(key_name(index)),
-            kind: key.kind,
-        });
-        let columns: Vec<Column> = keys.chain([count_column()]).collect();
+    fn groups(table: CollectionTable, columns: Vec<Column>, question: Question) -> Self {
         let fields = columns
             .iter()
             .map(|column| Field::new(&column.name, column.kind.data_type(), true));

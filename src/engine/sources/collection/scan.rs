@@ -160,6 +160,7 @@ impl ExecutionPlan for CollectionExec {
             questions: questions.into(),
             enough,
             answer: None,
+            is_of_groups: false,
             decoder: Decoder::new(&self.columns, self.of.table.is_strict),
             misfits: Arc::clone(&self.misfits),
         };
@@ -189,6 +190,8 @@ struct Reading {
     /// Rows that are still wanted.
     enough: usize,
     answer: Option<Answer>,
+    /// Its documents are groups of documents.
+    is_of_groups: bool,
     decoder: Decoder,
     misfits: Arc<Misfits>,
 }
@@ -209,6 +212,7 @@ impl Reading {
             let Some(question) = question else {
                 return Ok(None);
             };
+            self.is_of_groups = matches!(question, Question::Groups { .. });
             self.answer = Some(self.server.ask(self.name.clone(), question));
         }
     }
@@ -216,7 +220,10 @@ impl Reading {
     fn decode(&mut self, array: &[u8]) -> rules::Result<Vec<RecordBatch>> {
         let mut batches = Vec::new();
         for document in documents(array) {
-            let pushed = document.and_then(|document| self.decoder.push(document));
+            let pushed = document.and_then(|document| match self.is_of_groups {
+                true => self.decoder.push_group(document),
+                false => self.decoder.push(document),
+            });
             pushed.map_err(|error| unreadable(&self.name, &error))?;
             self.enough = self.enough.saturating_sub(1);
             if self.decoder.len() >= BATCH_ROWS || self.decoder.bytes() >= BATCH_BYTES {
