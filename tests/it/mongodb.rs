@@ -4,6 +4,7 @@
 //! the tests with chance try, `AMIGO_MONGODB_SEED` repeats those of an earlier run.
 
 mod chance;
+mod documented;
 mod faults;
 mod proxy;
 mod pushed;

@@ -33,9 +33,17 @@ const NAMES: [(&str, &str); 27] = [
     ("Interval", "INTERVAL"),
 ];
 
+/// What is only in messages about instants that no calendar has.
+const ARROW_TYPE: &str = "arrow_array::types::";
+const BEYOND_CALENDAR: &str =
+    "an instant lies beyond the calendar and has no day or hour; leave it out with a condition";
+
 /// The message with the types of answers in the place of the engine's, and without what only its developers can read.
 pub(super) fn named(text: &str) -> String {
     let text = text.strip_prefix("Internal error: ").unwrap_or(text);
+    if text.contains(ARROW_TYPE) {
+        return BEYOND_CALENDAR.to_owned();
+    }
     let text = renamed(text);
     if let Some(told) = arguments(&text).or_else(|| condition(&text)) {
         return told;
@@ -176,6 +184,20 @@ mod tests {
             ("MyUtf8 Int64s", "MyUtf8 Int64s"),
         ] {
             assert_eq!(named(engine), ours);
+        }
+    }
+
+    #[test]
+    fn an_instant_beyond_the_calendar_is_told_without_the_engines_words() {
+        use datafusion::arrow::array::TimestampMillisecondArray;
+        use datafusion::arrow::compute::cast;
+        use datafusion::arrow::datatypes::{DataType, TimeUnit};
+        let beyond = TimestampMillisecondArray::from(vec![i64::MAX]);
+        for instants in [beyond.clone(), beyond.with_timezone("UTC")] {
+            for to in [DataType::Date32, DataType::Time64(TimeUnit::Microsecond)] {
+                let error = cast(&instants, &to).unwrap_err().to_string();
+                assert_eq!(named(&error), BEYOND_CALENDAR, "{error}");
+            }
         }
     }
 

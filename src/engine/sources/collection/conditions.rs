@@ -161,8 +161,9 @@ impl<'a> Conditions<'a> {
             Expr::ScalarFunction(ScalarFunction { func, args }) => {
                 let [of] = args.as_slice() else { return None };
                 let column = self.column(of)?;
-                let is_day = func.name() == "to_date" && column.kind == Kind::Timestamp;
-                is_day.then_some(Compared::Day(column))
+                // The session's own is called the first, the engine's own the second.
+                let is_day = matches!(func.name(), "date" | "to_date");
+                (is_day && column.kind == Kind::Timestamp).then_some(Compared::Day(column))
             }
             _ => None,
         }

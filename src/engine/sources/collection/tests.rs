@@ -9,6 +9,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use rules::TableName;
 
 use super::*;
+use crate::engine::functions::Functions;
 
 fn table() -> Table {
     let column = |name: &str, path: &str, kind| Column {
@@ -42,6 +43,8 @@ async fn asked_of(table: Table, sql: &str) -> String {
         .with_optimizer_rule(Arc::new(PushedDown))
         .build();
     let context = SessionContext::new_with_state(state);
+    let date = Functions::all().scalar("date").unwrap();
+    context.register_udf(date.as_ref().clone());
     let name = TableName::parse("people").unwrap();
     let people = CollectionTable::new(name, table, Server::silent());
     context.register_table("people", Arc::new(people)).unwrap();
@@ -131,6 +134,35 @@ async fn of_a_strict_table_no_value_is_left_to_the_cluster_that_may_not_fit() {
             "{sql}\n{asked}"
         );
     }
+}
+
+#[tokio::test]
+async fn of_a_strict_table_all_is_asked_for_that_lies_where_a_path_begins() {
+    let sql = "SELECT age, city FROM people LIMIT 3";
+    for (is_strict, field) in [(false, "address.city"), (true, "address")] {
+        let table = Table {
+            is_strict,
+            ..table()
+        };
+        let asked = asked_of(table, sql).await;
+        let fields = format!(r#"{{"age":1,"{field}":1,"_id":0}}"#);
+        assert!(asked.contains(&fields), "{asked}");
+    }
+}
+
+#[test]
+fn the_columns_of_groups_have_the_names_of_the_tables_and_each_its_own() {
+    let column = |name: &str| Column {
+        name: name.to_owned(),
+        path: Path::field(name),
+        kind: Kind::String,
+    };
+    let keys = [column("city"), column("n"), column("n_"), column("city")];
+    let columns = pushed_down::group_columns(&keys);
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["city", "n", "n_", "city_", "n__"]);
+    assert_eq!(columns[1].path.to_string(), "_id.k1");
+    assert_eq!(columns[4].path.to_string(), "n");
 }
 
 #[test]
