@@ -98,10 +98,20 @@ impl<'a> Attended<'a> {
                 let reply = rows.map(move |rows| replied(id, rows.map(Reply::Rows)));
                 self.replies.push(stream::once(reply).boxed());
             }
-            Message::Describe { id, table } => {
+            Message::Describe {
+                id,
+                table,
+                is_needed,
+            } => {
                 let reply = async move {
-                    let table = attendant.table(&table).await;
-                    replied(id, table.map(Reply::Table))
+                    let described = match attendant.table(&table).await {
+                        Err(error) if !is_needed => {
+                            left_out(&table, &error);
+                            Ok(None)
+                        }
+                        described => described,
+                    };
+                    replied(id, described.map(Reply::Table))
                 };
                 self.replies.push(stream::once(reply).boxed());
             }
@@ -137,6 +147,16 @@ impl<'a> Attended<'a> {
         }
         Some(())
     }
+}
+
+/// One collection that cannot be described is no reason to tell of none.
+fn left_out(table: &TableName, error: &Error) {
+    let error = error as &dyn std::error::Error;
+    tracing::warn!(
+        table = table.as_str(),
+        error,
+        "a collection's columns are not known; lists of columns go without it"
+    );
 }
 
 /// The reply to the message of that number.

@@ -155,10 +155,12 @@ pub(super) enum Message {
         table: ServerTable,
         after: Option<String>,
     },
-    /// What a collection looks like. The server [replies](Reply::Table).
+    /// What a collection looks like. The server [replies](Reply::Table): where it is not needed and cannot be known, that
+    /// there is none.
     Describe {
         id: u32,
         table: TableName,
+        is_needed: bool,
     },
     /// A question to a collection. The server fetches the first batch of the answer, and keeps it.
     Ask {

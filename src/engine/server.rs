@@ -120,14 +120,18 @@ impl Server {
         let _ = self.say(&Message::Progress(progress), &[]);
     }
 
-    /// What a collection looks like; `None` where it is none.
+    /// What a collection looks like; `None` where it is none, and where it is not needed and the server cannot know.
     ///
     /// # Errors
     /// `Unavailable` when the server cannot know; it knows why.
-    pub(super) async fn table(&self, name: &TableName) -> Result<Option<Table>> {
+    pub(super) async fn table(&self, name: &TableName, is_needed: bool) -> Result<Option<Table>> {
         let id = self.id();
-        let table = name.clone();
-        let reply = self.reply(id, &Message::Describe { id, table })?;
+        let describe = Message::Describe {
+            id,
+            table: name.clone(),
+            is_needed,
+        };
+        let reply = self.reply(id, &describe)?;
         match reply.await {
             Ok((Reply::Table(table), _)) => Ok(table),
             _ => Err(no_answer()),

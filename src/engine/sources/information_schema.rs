@@ -5,10 +5,15 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::Field;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
+use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{MemTable, SchemaProvider, TableProvider};
 use datafusion::error::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::PartitionStream;
+use futures::{StreamExt, TryStreamExt, stream};
 use result_json::type_name;
 
 use super::super::problem::external;
@@ -18,8 +23,11 @@ const TABLES: &str = "tables";
 const COLUMNS: &str = "columns";
 const SCHEMATA: &str = "schemata";
 
+/// Tables that are opened at the same time: a collection is sampled for it when nobody has looked at it before.
+const OPENED_AT_ONCE: usize = 8;
+
 /// The standard's schema of schemas over one schema of one catalog.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in super::super) struct InformationSchema {
     catalog: &'static str,
     schema: &'static str,
@@ -51,16 +59,21 @@ impl InformationSchema {
         ])
     }
 
+    /// What each table has. They are opened when a query reads this, not when it is planned: `SHOW TABLES` names this
+    /// table too, and needs no samples of collections.
     async fn columns(&self) -> Result<RecordBatch, DataFusionError> {
+        let opened: Vec<_> = stream::iter(self.tables.table_names())
+            .map(|table| self.opened(table))
+            .buffered(OPENED_AT_ONCE)
+            .try_collect()
+            .await?;
         let (mut tables, mut names, mut types, mut positions) = (vec![], vec![], vec![], vec![]);
         let (mut nullable, mut comments) = (vec![], vec![]);
-        for table in self.tables.table_names() {
-            let Some(provider) = self.tables.table(&table).await? else {
-                continue;
-            };
-            for (position, field) in (1..).zip(provider.schema().fields()) {
-                tables.push(table.clone());
-                names.push(field.name().clone());
+        for (table, columns) in &opened {
+            let fields = columns.iter().flat_map(|columns| columns.fields());
+            for (position, field) in (1..).zip(fields) {
+                tables.push(table.as_str());
+                names.push(field.name().as_str());
                 types.push(type_name(field.data_type()));
                 positions.push(position);
                 nullable.push(if field.is_nullable() { "YES" } else { "NO" });
@@ -68,17 +81,22 @@ impl InformationSchema {
             }
         }
         let rows = tables.len();
-        let batch = batch([
-            ("table_catalog", repeated(self.catalog, rows)),
-            ("table_schema", repeated(self.schema, rows)),
-            ("table_name", Arc::new(StringArray::from(tables))),
-            ("column_name", Arc::new(StringArray::from(names))),
-            ("ordinal_position", Arc::new(Int32Array::from(positions))),
-            ("is_nullable", Arc::new(StringArray::from(nullable))),
-            ("data_type", Arc::new(StringArray::from(types))),
-            ("comment", Arc::new(StringArray::from(comments))),
-        ]);
-        Ok(batch?)
+        let columns: Vec<ArrayRef> = vec![
+            repeated(self.catalog, rows),
+            repeated(self.schema, rows),
+            Arc::new(StringArray::from(tables)),
+            Arc::new(StringArray::from(names)),
+            Arc::new(Int32Array::from(positions)),
+            Arc::new(StringArray::from(nullable)),
+            Arc::new(StringArray::from(types)),
+            Arc::new(StringArray::from(comments)),
+        ];
+        Ok(RecordBatch::try_new(columns_schema(), columns)?)
+    }
+
+    async fn opened(&self, table: String) -> Result<(String, Option<SchemaRef>), DataFusionError> {
+        let columns = self.tables.columns(&table).await.map_err(external)?;
+        Ok((table, columns))
     }
 
     fn schemata(&self) -> Result<RecordBatch, ArrowError> {
@@ -86,6 +104,40 @@ impl InformationSchema {
             ("catalog_name", repeated(self.catalog, 1)),
             ("schema_name", repeated(self.schema, 1)),
         ])
+    }
+}
+
+fn columns_schema() -> SchemaRef {
+    let text = |name| Field::new(name, DataType::Utf8, false);
+    Arc::new(Schema::new(vec![
+        text("table_catalog"),
+        text("table_schema"),
+        text("table_name"),
+        text("column_name"),
+        Field::new("ordinal_position", DataType::Int32, false),
+        text("is_nullable"),
+        text("data_type"),
+        Field::new("comment", DataType::Utf8, true),
+    ]))
+}
+
+/// `columns`, for one scan.
+#[derive(Debug)]
+struct Columns {
+    of: InformationSchema,
+    schema: SchemaRef,
+}
+
+impl PartitionStream for Columns {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let of = self.of.clone();
+        let rows = stream::once(async move { of.columns().await });
+        let schema = Arc::clone(&self.schema);
+        Box::pin(RecordBatchStreamAdapter::new(schema, rows.boxed()))
     }
 }
 
@@ -112,7 +164,17 @@ impl SchemaProvider for InformationSchema {
         self.tables.list().await.map_err(external)?;
         let batch = match name {
             TABLES => self.tables()?,
-            COLUMNS => self.columns().await?,
+            COLUMNS => {
+                let (of, schema) = (self.clone(), columns_schema());
+                let columns = Arc::new(Columns {
+                    of,
+                    schema: Arc::clone(&schema),
+                });
+                return Ok(Some(Arc::new(StreamingTable::try_new(
+                    schema,
+                    vec![columns],
+                )?)));
+            }
             SCHEMATA => self.schemata()?,
             _ => return Ok(None),
         };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::error::DataFusionError;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -87,8 +88,22 @@ impl Tables {
         listed.map(|(name, format)| (name.as_str(), *format))
     }
 
-    /// The table of that name, opened: what the list would have, found without it.
-    async fn open(&self, name: &TableName) -> Result<Option<Arc<dyn TableProvider>>> {
+    /// The columns of a table that was listed; `None` where it is gone, or is a collection that cannot be described.
+    pub(super) async fn columns(&self, name: &str) -> Result<Option<SchemaRef>> {
+        let table = match TableName::parse(name) {
+            Ok(name) => self.open(&name, false).await?,
+            Err(_) => None,
+        };
+        Ok(table.map(|table| table.schema()))
+    }
+
+    /// The table of that name, opened: what the list would have, found without it. A collection that is not needed is left
+    /// out where it cannot be described.
+    async fn open(
+        &self,
+        name: &TableName,
+        is_needed: bool,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
         let request = &self.request;
         if let Some(table) = ServerTable::named(name.as_str()) {
             if !request.server_tables.contains(&table) {
@@ -111,13 +126,17 @@ impl Tables {
         }
         // Of those that the server has not listed, one may have been made since.
         match request.collections.is_some() && *name != prompt_log_table::name() {
-            true => self.collection(name).await,
+            true => self.collection(name, is_needed).await,
             false => Ok(None),
         }
     }
 
-    async fn collection(&self, name: &TableName) -> Result<Option<Arc<dyn TableProvider>>> {
-        let table = self.server.table(name).await?;
+    async fn collection(
+        &self,
+        name: &TableName,
+        is_needed: bool,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
+        let table = self.server.table(name, is_needed).await?;
         Ok(table.map(|table| {
             let table = CollectionTable::new(name.clone(), table, Arc::clone(&self.server));
             Arc::new(table) as Arc<dyn TableProvider>
@@ -134,7 +153,7 @@ impl SchemaProvider for Tables {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         match TableName::parse(name) {
-            Ok(name) => self.open(&name).await.map_err(external),
+            Ok(name) => self.open(&name, true).await.map_err(external),
             Err(_) => Ok(None),
         }
     }

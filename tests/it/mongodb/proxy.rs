@@ -100,7 +100,8 @@ impl Proxy {
         self.shared.commands.lock().unwrap().clear();
     }
 
-    /// What becomes of all further commands of this name.
+    /// What becomes of all further commands of this name, or with the name of a collection behind it of those to that one:
+    /// `find users`.
     pub(super) fn set(&self, name: &str, fate: Fate) {
         self.shared
             .fates
@@ -212,8 +213,13 @@ async fn pass(shared: &Shared, command: Option<&Document>) -> Passed {
     let Some(name) = command.and_then(|command| command.keys().next()) else {
         return Passed::On;
     };
+    let collection = command.and_then(|command| command.get_str(name).ok());
+    let of_collection = format!("{name} {}", collection.unwrap_or_default());
     loop {
-        let fate = shared.fates.lock().unwrap().get(name).cloned();
+        let fate = {
+            let fates = shared.fates.lock().unwrap();
+            fates.get(&of_collection).or(fates.get(name)).cloned()
+        };
         match fate {
             None => return Passed::On,
             Some(Fate::Late(time)) => {

@@ -4,7 +4,7 @@ use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::proxy::Fate;
+use super::proxy::{Fate, error};
 use super::server::Mongodb;
 use super::{CLUSTER, Live, ORG, RIVAL, Set, config_file};
 use crate::support::{Answer, Data, SUPER_ADMINISTRATOR, stderr};
@@ -246,6 +246,52 @@ async fn a_table_may_be_read_from_either_place() {
         ("SELECT name FROM others", json!([["of the lake"]])),
     ])
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_that_cannot_be_described_is_left_out_of_lists_and_no_others() {
+    let Some(mongodb) = Mongodb::start() else {
+        return;
+    };
+    for collection in ["broken", "people", "others"] {
+        mongodb.load(ORG, collection, people()).await;
+    }
+    let live = Live::start(mongodb, Set::default()).await;
+    let refused = error(13, "Unauthorized", "not authorized on broken");
+    for command in ["aggregate broken", "find broken"] {
+        live.proxy.set(command, Fate::Answered(refused.clone()));
+    }
+    // Names need no samples at all.
+    let shown = live.rows(ORG, "SHOW TABLES").await.to_string();
+    for collection in ["broken", "people", "others"] {
+        assert!(shown.contains(collection), "{shown}");
+    }
+    assert!(live.proxy.named("find").is_empty());
+    assert!(live.proxy.named("aggregate").is_empty());
+    let shown = live.rows(ORG, "SHOW COLUMNS FROM people").await;
+    assert_eq!(shown.as_array().unwrap().len(), 6, "{shown}");
+    const COLUMNS: &str = "SELECT table_name, count(*) FROM information_schema.columns \
+                           WHERE table_name IN ('broken', 'people', 'others') GROUP BY 1 ORDER BY 1";
+    live.check(&[(COLUMNS, json!([["others", 6], ["people", 6]]))])
+        .await;
+    let path = format!("/v1/{ORG}/admin/sql_schema");
+    let schema = live.server.get(&live.token(ORG), &path).await.json();
+    let tables = schema["tables"].as_array().unwrap();
+    let names: Vec<&str> = tables
+        .iter()
+        .map(|table| table["name"].as_str().unwrap())
+        .collect();
+    assert!(
+        names.contains(&"people") && !names.contains(&"broken"),
+        "{names:?}"
+    );
+    live.server
+        .log_line(|line| line.contains("broken") && line.contains("Unauthorized"));
+    // A query that needs it fails, and all is well when it answers again.
+    live.sql(ORG, "SELECT name FROM broken").await.detail(503);
+    live.proxy.clear();
+    let all = json!([["broken", 6], ["others", 6], ["people", 6]]);
+    live.check(&[(COLUMNS, all)]).await;
 }
 
 /// As one that fails within `$sample` answers, and tells no code of it.
