@@ -230,6 +230,18 @@ impl Collections {
         Ok(Some(self.with(name, stored.columns, stored.origin, facts)))
     }
 
+    /// Whether the cluster has the table's collection now.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn is_there(&self, name: &TableName) -> Result<bool> {
+        let Some(collection) = self.collection(name) else {
+            return Ok(false);
+        };
+        let listed = self.listing().renewed().await?;
+        Ok(listed.iter().any(|listed| listed.name == collection))
+    }
+
     /// Samples the table's columns anew and stores them.
     ///
     /// # Errors

@@ -4,9 +4,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use chrono::{DateTime, Utc};
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::{Add, Remove, Transaction};
@@ -24,6 +24,11 @@ use super::{
     replace_noting, table_properties, unavailable,
 };
 
+mod keys;
+
+use keys::{Key, keys};
+pub use keys::{check_key_type, check_keys};
+
 /// Who makes copies, in the table's log.
 const COPIED: &str = "amigo-admin table sync";
 
@@ -35,9 +40,6 @@ const NOT_COPIED: i64 = 0;
 
 /// Rows whose keys are held in memory while they take the place of older ones.
 const CHANGED_MAX: usize = 8_000_000;
-
-/// A row's key, as a hash that no two keys share.
-type Key = [u8; 16];
 
 /// Of what a copy is made, documents and columns: equal for the same, whatever they hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,7 +167,12 @@ impl<'a> Copy<'a> {
         now: DateTime<Utc>,
     ) -> Result<Self> {
         let names = schema.fields().iter().map(|field| field.name().as_str());
-        import::check_names(names)?;
+        import::check_names(names).map_err(|error| {
+            let why = error.message();
+            Error::invalid(format!(
+                "{why}; or declare the table's columns, under other names"
+            ))
+        })?;
         Ok(Self {
             lake,
             org,
@@ -183,10 +190,18 @@ impl<'a> Copy<'a> {
         })
     }
 
+    /// Returns which columns have values that a table cannot hold, which are null in the copy, and how many.
+    ///
     /// # Errors
     /// `Invalid`: a row has no key, or there are too many of them. `StorageFull`, `Unavailable`.
-    pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let batch = stored_batch(batch, &self.schema)?;
+    pub async fn write(&mut self, batch: &RecordBatch) -> Result<Vec<(String, u64)>> {
+        let stored = stored_batch(batch, &self.schema)?;
+        let lost = lost(batch, &stored);
+        self.write_stored(stored).await?;
+        Ok(lost)
+    }
+
+    async fn write_stored(&mut self, batch: RecordBatch) -> Result<()> {
         if let Some(key) = self.key {
             for (row, key) in (self.rows..).zip(keys(batch.column(key))?) {
                 if let Some(outdated) = self.last.insert(key, row) {
@@ -450,34 +465,15 @@ fn stored_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> 
     RecordBatch::try_new(Arc::clone(schema), columns).map_err(wrong)
 }
 
-/// The keys of rows.
-fn keys(column: &dyn Array) -> Result<Vec<Key>> {
-    let hash = |bytes: &[u8]| {
-        let hash = blake3::hash(bytes);
-        let mut key = Key::default();
-        key.copy_from_slice(&hash.as_bytes()[..16]);
-        key
-    };
-    let none = || {
-        Error::invalid(
-            "a document has an _id that does not fit its column; declare the column _id as JSON, and give --full",
-        )
-    };
-    match column.data_type() {
-        DataType::Utf8 => {
-            let texts = column.as_string::<i32>().iter();
-            let keys = texts.map(|text| text.map(|text| hash(text.as_bytes())));
-            keys.collect::<Option<_>>().ok_or_else(none)
-        }
-        DataType::Int64 => {
-            let numbers = column.as_primitive::<Int64Type>().iter();
-            let keys = numbers.map(|number| number.map(|number| hash(&number.to_le_bytes())));
-            keys.collect::<Option<_>>().ok_or_else(none)
-        }
-        _ => Err(Error::invalid(
-            "rows are told apart by an _id that is an ObjectId, a text, a whole number or JSON; copy with --full",
-        )),
-    }
+/// The columns that have fewer values than they had, and how many fewer.
+fn lost(batch: &RecordBatch, stored: &RecordBatch) -> Vec<(String, u64)> {
+    let columns = batch.columns().iter().zip(stored.columns());
+    let named = columns.zip(stored.schema_ref().fields());
+    let lost = named.map(|((column, stored), field)| {
+        let lost = stored.null_count().saturating_sub(column.null_count());
+        (field.name().clone(), lost as u64)
+    });
+    lost.filter(|(_, lost)| *lost > 0).collect()
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Int64Type, TimestampMillisecondType};
-use chrono::TimeDelta;
+use arrow::datatypes::{DataType, Int64Type, Schema, TimestampMillisecondType};
+use chrono::{DateTime, TimeDelta, Utc};
 use collections::filter::{Comparison, Constant, Test};
 use collections::{Column, Decoder, Filter, Kind, Order, Path, Question, Table};
 use rules::{Error, OrgId, Result, TableName};
@@ -19,7 +19,7 @@ use crate::clusters::{Answers, Asking, Collections};
 use crate::guard::Action;
 use crate::lake::Lake;
 use crate::lake::clean::clean;
-use crate::lake::copy::{Copied, Copy, Source};
+use crate::lake::copy::{Copied, Copy, Source, check_key_type, check_keys};
 
 /// Rows and bytes of a batch on its way to the lake.
 const BATCH_ROWS: usize = 8192;
@@ -55,6 +55,10 @@ pub(super) async fn run(
     let work = async {
         let described = collections.described(table).await?;
         let described = described.ok_or_else(|| collection::missing(org, table))?;
+        // A declared table is one without its collection too; a copy of nothing would empty the table.
+        if !collections.is_there(table).await? {
+            return Err(collection::missing(org, table));
+        }
         let sync = Sync {
             lake: &lake,
             org,
@@ -147,6 +151,23 @@ impl Since {
         self.filter(Test::Is(Comparison::GtEq, value))
     }
 
+    fn is_later(&self, value: i64, now: DateTime<Utc>) -> bool {
+        self.kind == Kind::Timestamp && value > now.timestamp_millis()
+    }
+
+    /// How far a copy comes that finds this value to be the greatest. Behind an instant in the future no change would be
+    /// found before that day.
+    fn no_later(&self, greatest: i64, now: DateTime<Utc>) -> i64 {
+        if !self.is_later(greatest, now) {
+            return greatest;
+        }
+        eprintln!(
+            "warning: the greatest {} lies in the future; documents with such values are copied again each time",
+            self.field
+        );
+        now.timestamp_millis()
+    }
+
     /// The document with the greatest value.
     fn greatest(&self) -> Question {
         Question::Find {
@@ -186,30 +207,41 @@ impl Sync<'_> {
             )));
         }
         let mut decoder = Decoder::new(&self.table.columns, self.table.is_strict);
+        let (now, schema) = (self.context.clock.now(), decoder.schema());
+        // Of the first copy too, as it would be the only one.
+        let key = match &self.since {
+            Some(_) => Some(self.key(&schema)?),
+            None => None,
+        };
         let from = match (&self.since, &copied) {
-            (Some(since), Some(copied)) if !full => self.reached(copied, since, &decoder).await?,
+            (Some(since), Some(copied)) if !full => {
+                self.reached(copied, since, &schema, now).await?
+            }
             _ => None,
         };
         // Before anything is read: what changes meanwhile is at least as great, and read again the next time.
         let greatest = match &self.since {
-            Some(since) => self.greatest(since).await?,
+            Some(since) => {
+                let greatest = self.greatest(since).await?;
+                greatest.map(|greatest| since.no_later(greatest, now))
+            }
             None => None,
         };
         let filter = match (&self.since, from) {
             (Some(since), Some(from)) => since.from(from),
             _ => Filter::Everything,
         };
-        let key = match from {
-            Some(_) => Some(self.key()?),
-            None => None,
-        };
-        let (now, schema) = (self.context.clock.now(), decoder.schema());
         let columns = (schema.as_ref(), self.source()?);
-        let mut copy = Copy::begin(lake, (org, name), columns, key, now)?;
-        if let Err(error) = self.fill(&mut copy, &mut decoder, filter).await {
-            copy.discard().await;
-            return Err(error);
-        }
+        let replaces = from.and(key);
+        let mut copy = Copy::begin(lake, (org, name), columns, replaces, now)?;
+        let filled = self.fill(&mut copy, &mut decoder, filter, key).await;
+        let lost = match filled {
+            Ok(lost) => lost,
+            Err(error) => {
+                copy.discard().await;
+                return Err(error);
+            }
+        };
         let field = self.since.as_ref().map(|since| since.field.as_str());
         let reached = field.zip(greatest.max(from));
         let rows = match (copied, from) {
@@ -221,7 +253,7 @@ impl Sync<'_> {
             rows,
             columns: self.table.columns.len(),
             is_partial: from.is_some(),
-            misfits: decoder.misfits().map(|(_, misfits)| misfits).sum(),
+            misfits: decoder.misfits().map(|(_, misfits)| misfits).sum::<u64>() + lost,
         })
     }
 
@@ -230,16 +262,18 @@ impl Sync<'_> {
         &self,
         copied: &Copied,
         since: &Since,
-        decoder: &Decoder,
+        schema: &Schema,
+        now: DateTime<Utc>,
     ) -> Result<Option<i64>> {
-        let (schema, source) = (decoder.schema(), self.source()?);
-        if !copied.has_columns(&schema, &source).await? {
+        if !copied.has_columns(schema, &self.source()?).await? {
             eprintln!(
                 "the last copy was made of other columns or documents; all documents are copied"
             );
             return Ok(None);
         }
         let reached = copied.reached(&since.field).await?;
+        // A clock that was ahead: what changed since then is not known.
+        let reached = reached.filter(|reached| !since.is_later(*reached, now));
         if reached.is_none() {
             let field = &since.field;
             eprintln!(
@@ -258,11 +292,13 @@ impl Sync<'_> {
     }
 
     /// The column that tells documents apart.
-    fn key(&self) -> Result<usize> {
+    fn key(&self, schema: &Schema) -> Result<usize> {
         let mut columns = self.table.columns.iter();
-        columns.position(|column| column.path.is_id()).ok_or_else(|| {
+        let key = columns.position(|column| column.path.is_id()).ok_or_else(|| {
             Error::invalid("no column of the table shows _id, which tells documents apart; declare one, or leave --since-field out")
-        })
+        })?;
+        check_key_type(schema.field(key).data_type())?;
+        Ok(key)
     }
 
     async fn greatest(&self, since: &Since) -> Result<Option<i64>> {
@@ -292,33 +328,58 @@ impl Sync<'_> {
         self.collections.ask(self.name, question, &asking).await
     }
 
-    /// Copies the documents, with a count on standard error.
-    async fn fill(&self, copy: &mut Copy<'_>, decoder: &mut Decoder, filter: Filter) -> Result<()> {
-        let columns = self.table.columns.iter();
+    /// Copies the documents, with a count on standard error. Returns how many values the lake cannot hold. With `key`, each
+    /// row must have one.
+    async fn fill(
+        &self,
+        copy: &mut Copy<'_>,
+        decoder: &mut Decoder,
+        filter: Filter,
+        key: Option<usize>,
+    ) -> Result<u64> {
         let question = Question::Find {
             filter,
-            fields: columns.map(|column| column.path.clone()).collect(),
+            fields: self.table.fields(&self.table.columns),
             order: None,
             limit: None,
         };
         let mut progress = Progress::rows(format!("copying {}", self.name));
-        let mut rows = 0;
+        let (mut rows, mut lost) = (0, 0);
         let mut answers = self.ask(&question).await?;
         while let Some(batch) = answers.next().await? {
             for document in collections::documents(&batch) {
                 decoder.push(document.map_err(unfit)?).map_err(unfit)?;
                 if decoder.len() >= BATCH_ROWS || decoder.bytes() >= BATCH_BYTES {
-                    copy.write(&decoder.finish()).await?;
+                    lost += self.write(copy, &decoder.finish(), key).await?;
                 }
                 rows += 1;
             }
             progress.set(rows);
         }
         if !decoder.is_empty() {
-            copy.write(&decoder.finish()).await?;
+            lost += self.write(copy, &decoder.finish(), key).await?;
         }
         progress.finish();
-        Ok(())
+        Ok(lost)
+    }
+
+    async fn write(
+        &self,
+        copy: &mut Copy<'_>,
+        batch: &RecordBatch,
+        key: Option<usize>,
+    ) -> Result<u64> {
+        if let Some(key) = key {
+            check_keys(batch.column(key))?;
+        }
+        let lost = copy.write(batch).await?;
+        match lost.first() {
+            Some((column, _)) if self.table.is_strict => Err(Error::invalid(format!(
+                "an instant in the column `{column}`, which is strict, lies beyond those that the lake holds; repair the \
+                 document, or leave strict out"
+            ))),
+            _ => Ok(lost.iter().map(|(_, lost)| lost).sum()),
+        }
     }
 
     /// Files of older copies, which nobody reads any more.

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMillisecondArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray, TimestampMillisecondArray};
+use arrow::datatypes::Int64Type;
 
 use super::*;
 
@@ -212,7 +213,9 @@ async fn rows_without_keys_and_columns_no_table_can_have_are_refused() {
         let place = (&place.org, &place.name);
         let columns = (&schema, source());
         let refused = Copy::begin(&copy.lake.clone(), place, columns, None, copy.now).err();
-        assert_eq!(*refused.unwrap().kind(), rules::Kind::Invalid);
+        let refused = refused.unwrap();
+        assert_eq!(*refused.kind(), rules::Kind::Invalid);
+        assert!(refused.message().contains("declare"), "{refused}");
     }
 }
 
@@ -226,4 +229,21 @@ fn instants_are_kept_to_the_microsecond_and_those_beyond_are_null() {
     let instants = column.as_primitive::<arrow::datatypes::TimestampMicrosecondType>();
     assert_eq!(instants.value(0), 1000);
     assert!(instants.is_null(1));
+    assert_eq!(lost(&rows, &stored), [("at".to_owned(), 1)]);
+}
+
+#[test]
+fn keys_of_each_type_tell_rows_apart() {
+    use arrow::array::{BinaryArray, BooleanArray};
+    let columns: [ArrayRef; 3] = [
+        Arc::new(StringArray::from(vec!["a", "b", "a"])),
+        Arc::new(Int64Array::from(vec![1, 2, 1])),
+        Arc::new(BinaryArray::from_vec(vec![b"a", b"\xFF", b"a"])),
+    ];
+    for column in columns {
+        let keys = keys(&column).unwrap();
+        assert!(keys[0] != keys[1] && keys[0] == keys[2], "{column:?}");
+    }
+    assert!(keys(&BooleanArray::from(vec![true])).is_err());
+    assert!(keys(&Int64Array::from(vec![Some(1), None])).is_err());
 }

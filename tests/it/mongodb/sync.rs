@@ -318,3 +318,84 @@ async fn what_changed_is_asked_of_the_one_server_that_has_every_change() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instant_in_the_future_does_not_keep_later_changes_away() {
+    let Some(live) = live("batch_documents = 500").await else {
+        return;
+    };
+    let data = live.server.data.clone();
+    let since = ["--since-field", "updated_at"];
+    let collection = live.mongodb.database(ORG).await.collection("messages");
+    let far = DateTime::from_millis(253_402_214_400_000);
+    let far = doc! {"_id": 9_000, "text": "far", "updated_at": far};
+    collection.insert_one(far).await.unwrap();
+    let first = sync(&data, &since);
+    assert!(first.status.success(), "{}", stderr(&first));
+    let said = stderr(&first);
+    assert!(said.contains("updated_at lies in the future"), "{said}");
+    let new = doc! {"_id": 9_001, "text": "new", "updated_at": DateTime::now()};
+    collection.insert_one(new).await.unwrap();
+    let second = synced(&data, &since);
+    let changed = (&second["rows"], &second["whole"]);
+    assert_eq!(changed, (&json!(2), &json!(false)));
+    const COUNT: &str = "SELECT text, count(*) FROM messages GROUP BY text ORDER BY text";
+    let rows = json!([["far", 1], ["first", 3_000], ["new", 1]]);
+    assert_eq!(live.rows_soon(ORG, COUNT).await, rows);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instant_that_the_lake_cannot_hold_is_counted_and_fails_a_strict_table() {
+    let Some(live) = live("").await else {
+        return;
+    };
+    let data = live.server.data.clone();
+    let collection = live.mongodb.database(ORG).await.collection("messages");
+    let beyond = DateTime::from_millis(i64::MAX / 1_000 + 1);
+    let beyond = doc! {"_id": 9_000, "text": "beyond", "updated_at": beyond};
+    collection.insert_one(beyond).await.unwrap();
+    assert_eq!(synced(&data, &[])["misfits"], 1);
+    let mut config = std::fs::read_to_string(config_file(&data)).unwrap();
+    config.push_str("[clusters.main.collections.messages]\nstrict = true\n");
+    std::fs::write(config_file(&data), config).unwrap();
+    let refused = sync(&data, &[]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = stderr(&refused);
+    assert!(said.contains("`updated_at`, which is strict"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_later_copy_could_be_made_of_is_refused_at_once() {
+    const COLUMNS: &str = "[clusters.main.collections.messages]\ncolumns = [
+        { name = \"_id\", type = \"BIGINT\" },
+        { name = \"updated_at\", type = \"TIMESTAMP\" },
+    ]";
+    let Some(live) = live(COLUMNS).await else {
+        return;
+    };
+    let data = live.server.data.clone();
+    let since = ["--since-field", "updated_at"];
+    let declared = std::fs::read_to_string(config_file(&data)).unwrap();
+    for (kind, word) in [("DOUBLE", "told apart"), ("STRING", "does not fit")] {
+        let changed = declared.replace("BIGINT", kind);
+        std::fs::write(config_file(&data), changed).unwrap();
+        let refused = sync(&data, &since);
+        assert_eq!(refused.status.code(), Some(1), "{kind}");
+        let said = stderr(&refused);
+        assert!(said.contains(word), "{kind}: {said}");
+    }
+    std::fs::write(config_file(&data), &declared).unwrap();
+    assert_eq!(synced(&data, &since)["rows"], 3_000);
+    // A collection that is gone leaves the copy as it is.
+    let database = live.mongodb.database(ORG).await;
+    let messages = database.collection::<Document>("messages");
+    messages.drop().await.unwrap();
+    for more in [&since as &[&str], &[], &["--full"]] {
+        let refused = sync(&data, more);
+        assert_eq!(refused.status.code(), Some(1), "{more:?}");
+        let said = stderr(&refused);
+        assert!(said.contains("no collection"), "{more:?}: {said}");
+    }
+    let count = "SELECT count(*) FROM messages";
+    assert_eq!(live.rows_soon(ORG, count).await, json!([[3_000]]));
+}
