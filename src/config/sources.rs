@@ -180,8 +180,8 @@ pub(super) fn read(file: Option<&Path>, environment: &Environment) -> Result<(Co
         })?;
         let toml = Toml::string(&text);
         toml.data().map_err(|error| {
-            let error = without_credentials(&error.to_string());
-            Error::invalid(format!("{} is not valid TOML: {error}", file.display()))
+            let place = place_in_toml(&error.to_string());
+            Error::invalid(format!("{} is not valid TOML{place}", file.display()))
         })?;
         all = all.merge(toml);
     }
@@ -230,6 +230,15 @@ fn clusters_of(
     Ok(all)
 }
 
+/// Where a file stops being TOML. Not the line itself, which the parser quotes: it may hold a password.
+fn place_in_toml(error: &str) -> String {
+    let place = error.lines().next().unwrap_or_default();
+    match place.strip_prefix("TOML parse error at ") {
+        Some(place) => format!(" at {place}"),
+        None => String::new(),
+    }
+}
+
 fn explain(error: &figment::Error, origin: &Origin) -> Error {
     let path = error.path.join(".");
     let source = origin.of(&path);
@@ -237,6 +246,12 @@ fn explain(error: &figment::Error, origin: &Origin) -> Error {
     Error::invalid(match &error.kind {
         Kind::UnknownField(..) => {
             format!("{path} in {source} is no setting; correct its name or remove it")
+        }
+        // What was found may be a connection string, wherever it stands.
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected)
+            if path.starts_with("clusters") =>
+        {
+            format!("{path} in {source} must be {expected}")
         }
         kind => without_credentials(&format!("{path} in {source}: {kind}")),
     })

@@ -41,32 +41,16 @@ impl MongoUri {
     }
 }
 
-/// What is wrong with a connection string, without its credentials: the driver's own words may hold parts of a password
-/// that is not percent-encoded.
-fn why_wrong(text: &str) -> String {
-    let scheme_end = text.find("://").map(|at| at + "://".len());
-    let Some(scheme_end) = scheme_end.filter(|_| text.starts_with("mongodb")) else {
-        return "it must begin with mongodb:// or mongodb+srv://".to_owned();
-    };
-    let bare = match text.rfind('@') {
-        Some(at) if at >= scheme_end => format!("{}{}", &text[..scheme_end], &text[at + 1..]),
-        _ => text.to_owned(),
-    };
-    let holds_secrets = ["properties", "password", "proxy"];
-    let reason = match ConnectionString::parse(&bare) {
-        Err(error) => error.to_string(),
-        Ok(uri) => match ClientOptions::parse(uri).into_future().now_or_never() {
-            Some(Err(error)) => error.to_string(),
-            _ => return "special characters in user name and password must be percent-encoded, and the options must go together".to_owned(),
-        },
-    };
-    if holds_secrets
-        .iter()
-        .any(|word| bare.to_lowercase().contains(word))
-    {
-        return "one of its options is wrong".to_owned();
+/// What may be wrong with a connection string. Never the driver's own words: they quote the string, and where the
+/// credentials end in it nobody can tell when it is wrong.
+fn why_wrong(text: &str) -> &'static str {
+    match text.starts_with("mongodb://") || text.starts_with("mongodb+srv://") {
+        false => "it must begin with mongodb:// or mongodb+srv://",
+        true => {
+            "it is mongodb://USER:PASSWORD@HOST:PORT/?OPTIONS; special characters in user name and password must be \
+             percent-encoded, the options known and their values in range"
+        }
     }
-    reason
 }
 
 impl fmt::Debug for MongoUri {
@@ -81,11 +65,17 @@ impl Serialize for MongoUri {
     }
 }
 
-/// A message with everything left out that stands behind the start of a connection string on the same line.
+/// A message with everything left out that stands on a line from what may be the start of a connection string, of whatever
+/// scheme.
 pub(in crate::config) fn without_credentials(message: &str) -> String {
-    let line = |line: &str| match (line.find("mongodb://"), line.find("mongodb+srv://")) {
-        (Some(at), _) | (None, Some(at)) => format!("{}…", &line[..at]),
-        (None, None) => line.to_owned(),
+    let line = |line: &str| {
+        let found = [line.find("://"), line.find('@')].into_iter().flatten();
+        let Some(found) = found.min() else {
+            return line.to_owned();
+        };
+        let is_before = |c: char| c.is_whitespace() || "\"'`".contains(c);
+        let start = line[..found].rfind(is_before).map_or(0, |at| at + 1);
+        format!("{}…", &line[..start])
     };
     let lines: Vec<String> = message.lines().map(line).collect();
     lines.join("\n")

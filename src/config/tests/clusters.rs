@@ -203,6 +203,13 @@ fn no_error_and_no_debug_output_shows_a_password() {
         "mongodb://db.example/?authMechanismProperties=s3cret",
         "postgres://reader:s3cret@db.example",
         "reader:s3cret@db.example",
+        "mongodb://reader:s3cret%40db.example/",
+        "mongodb://reader:s3cret",
+        "mongodb+srv://s3cret",
+        "mongodb://db.example/?s3cret=1",
+        "mongodb://db.example/?readPreference=s3cret",
+        "mongo://reader:s3cret@db.example",
+        "MONGODB://reader:s3cret@db.example",
         "mongodb://",
         "",
     ] {
@@ -219,6 +226,14 @@ fn no_error_and_no_debug_output_shows_a_password() {
         "[clusters.main]\nmongodb = { url = \"mongodb://reader:s3cret@db.example\" }",
         "[clusters.main]\nmongodb = [\"mongodb://reader:s3cret@db.example\"]",
         "[clusters.main]\nconcurrent_scans = \"mongodb://reader:s3cret@db.example\"",
+        "[clusters.main]\nconcurrent_scans = \"reader:s3cret\"",
+        "[clusters.main]\nread_concern = \"MONGODB://reader:s3cret@db.example\"",
+        "[clusters.main]\nread_concern = \"reader:s3cret@db.example\"",
+        "[clusters]\nmain = \"reader:s3cret\"",
+        "[clusters.main]\nmongodb = \"mongo://reader:s3cret@db.example",
+        "[clusters.main]\nmongodb = \"MONGODB://reader:s3cret@db.example",
+        "[clusters.main]\nmongodb = \"reader:s3cret",
+        "[clusters.main]\nmongodb = mongo://reader:s3cret@db.example",
     ] {
         let error = load(toml, &[]).expect_err(toml);
         assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
