@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::errors;
 use super::facts::{self, Facts, KnownFacts};
 use super::listing::Listing;
-use crate::config::ClusterSettings;
+use crate::config::{self, ClusterSettings};
 use crate::metrics::{ClusterReads, Metrics};
 
 /// How long a server that can be asked is looked for, and a connection to it waited for.
@@ -102,6 +102,11 @@ impl Cluster {
             .get_or_insert(SelectionCriteria::ReadPreference(secondary));
         if let Some(concern) = self.settings.read_concern {
             options.read_concern = Some(ReadConcern::custom(concern.name()));
+            if concern == config::ReadConcern::Linearizable {
+                // No other server answers such a question.
+                let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
+                options.selection_criteria = Some(primary);
+            }
         }
         let servers = Arc::clone(&self.servers);
         options.sdam_event_handler = Some(EventHandler::callback(move |event| {
@@ -177,6 +182,50 @@ impl Cluster {
     pub(super) async fn close(&self) {
         if let Some(client) = self.client.get() {
             let _ = timeout(MOMENT, client.clone().shutdown()).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The options of a cluster with this read concern, of a connection string with these options.
+    async fn options(concern: &str, string: &str) -> ClientOptions {
+        let uri = format!("mongodb://db.example/?{string}");
+        let settings = json!({"mongodb": uri, "read_concern": concern});
+        let settings = serde_json::from_value(settings).unwrap();
+        let name = ClusterName::parse("main").unwrap();
+        let cluster = Cluster::open(&name, &settings, Arc::new(Metrics::new())).unwrap();
+        let options = ClientOptions::parse(cluster.uri.clone()).await.unwrap();
+        cluster.with_ours(options)
+    }
+
+    #[tokio::test]
+    async fn what_only_a_primary_can_answer_is_asked_of_the_primary() {
+        for (concern, string, asked) in [
+            ("linearizable", "", ReadPreference::Primary),
+            (
+                "linearizable",
+                "readPreference=secondary",
+                ReadPreference::Primary,
+            ),
+            (
+                "majority",
+                "",
+                ReadPreference::SecondaryPreferred { options: None },
+            ),
+        ] {
+            let options = options(concern, string).await;
+            let concern_sent = options.read_concern.unwrap();
+            assert_eq!(concern_sent, ReadConcern::custom(concern));
+            let Some(SelectionCriteria::ReadPreference(preference)) = options.selection_criteria
+            else {
+                panic!("{concern} {string}")
+            };
+            assert_eq!(preference, asked, "{concern} {string}");
         }
     }
 }
