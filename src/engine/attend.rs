@@ -151,11 +151,11 @@ impl<'a> Attended<'a> {
 
 /// One collection that cannot be described is no reason to tell of none.
 fn left_out(table: &TableName, error: &Error) {
-    let error = error as &dyn std::error::Error;
+    let source = std::error::Error::source(error);
     tracing::warn!(
         table = table.as_str(),
-        error,
-        "a collection's columns are not known; lists of columns go without it"
+        source,
+        "lists of columns go without a collection: {error}"
     );
 }
 
