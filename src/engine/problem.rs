@@ -4,9 +4,11 @@
 //! may name paths.
 
 mod nearest;
+mod regex;
 mod types;
 
 use datafusion::arrow::error::ArrowError;
+use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use rules::Error;
 
@@ -23,6 +25,8 @@ pub(super) fn external(error: Error) -> DataFusionError {
 pub(super) fn from_engine(error: DataFusionError) -> Error {
     let told = told(error.find_root());
     match told {
+        // Nothing is left of a message that only spoke of settings.
+        Told::Query(message) if message.is_empty() => Error::invalid(CANNOT_RUN).because(error),
         Told::Query(message) => Error::invalid(message).because(error),
         Told::Storage => Error::unavailable("the organization's storage did not answer; try again")
             .because(error),
@@ -57,7 +61,10 @@ fn told(root: &DataFusionError) -> Told {
             Told::Query(format!("not supported: {}", tidy(text)))
         }
         DataFusionError::SQL(error, _) => Told::Query(tidy(&error.to_string())),
-        DataFusionError::SchemaError(error, _) => Told::Query(tidy(&error.to_string())),
+        DataFusionError::SchemaError(error, _) => Told::Query(match error.as_ref() {
+            SchemaError::DuplicateUnqualifiedField { name } => twice(name),
+            error => tidy(&error.to_string()),
+        }),
         DataFusionError::Diagnostic(_, error) => told(error.find_root()),
         DataFusionError::Collection(errors) => errors
             .first()
@@ -67,6 +74,7 @@ fn told(root: &DataFusionError) -> Told {
         DataFusionError::Internal(text) if text.contains("no data to spill") => {
             Told::Query(TOO_MUCH_MEMORY.to_owned())
         }
+        DataFusionError::Internal(text) => regex::told(text).map_or(Told::Engine, Told::Query),
         DataFusionError::IoError(error) if error.to_string().contains(SPILLED_ALL) => {
             Told::Query(TOO_MUCH_MEMORY.to_owned())
         }
@@ -79,7 +87,7 @@ fn told(root: &DataFusionError) -> Told {
             Some(error) if *error.kind() == rules::Kind::Invalid => {
                 Told::Query(error.message().to_owned())
             }
-            _ => Told::Storage,
+            _ => regex::told(&error.to_string()).map_or(Told::Storage, Told::Query),
         },
         _ => Told::Engine,
     }
@@ -90,16 +98,29 @@ fn arrow(error: &ArrowError) -> Told {
         ArrowError::IoError(text, _) if text.contains(SPILLED_ALL) => {
             Told::Query(TOO_MUCH_MEMORY.to_owned())
         }
-        ArrowError::IoError(..) | ArrowError::ParquetError(_) | ArrowError::ExternalError(_) => {
-            Told::Storage
+        ArrowError::ExternalError(error) => {
+            regex::told(&error.to_string()).map_or(Told::Storage, Told::Query)
         }
+        ArrowError::IoError(..) | ArrowError::ParquetError(_) => Told::Storage,
         ArrowError::MemoryError(_) => Told::Query(TOO_MUCH_MEMORY.to_owned()),
         error => Told::Query(tidy(&error.to_string())),
     }
 }
 
+/// The engine names expressions without their casts.
+fn twice(name: &str) -> String {
+    format!(
+        "two expressions of one SELECT are called {}; where a cast is all they differ in, cast in a subquery and give it a \
+         name: SELECT avg(a), avg(b) FROM (SELECT a, CAST(a AS DOUBLE) AS b FROM t)",
+        types::named(name)
+    )
+}
+
 /// One sentence without the engine's own prefixes and hints for its developers.
 fn tidy(text: &str) -> String {
+    if let Some(told) = regex::told(text) {
+        return told;
+    }
     let text = text.split("\n\nbacktrace:").next().unwrap_or(text);
     let text = text
         .split("\nThis issue was likely caused by a bug")
@@ -111,12 +132,9 @@ fn tidy(text: &str) -> String {
         "sql parser error: ",
         "Schema error: ",
         "Execution error: ",
+        "[DUPLICATED_MAP_KEY] ",
     ];
-    // Nobody can set the engine's settings here.
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.contains("datafusion."))
-        .collect();
+    let lines: Vec<String> = text.lines().map(without_settings).collect();
     let text = lines.join("\n");
     let mut text = text.trim();
     while let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {
@@ -124,5 +142,22 @@ fn tidy(text: &str) -> String {
     }
     // Said of every column that is not grouped.
     let text = text.replace("While expanding wildcard, ", "");
-    types::named(text.trim_end_matches('.'))
+    let text = types::named(text.trim_end_matches('.'));
+    match text.contains("Error parsing timestamp from") {
+        true => format!(
+            "{text}; an instant is written as 2026-01-31 10:00:00, and to_timestamp(text, 'yyyy-MM-dd HH:mm') reads other \
+             forms"
+        ),
+        false => text,
+    }
+}
+
+/// A line without the sentences that name the engine's settings, which nobody can set here.
+fn without_settings(line: &str) -> String {
+    let sentences = line.split_inclusive(". ");
+    sentences
+        .filter(|sentence| !sentence.contains("datafusion."))
+        .collect::<String>()
+        .trim_end()
+        .to_owned()
 }

@@ -44,7 +44,7 @@ pub(super) fn named(text: &str) -> String {
     if text.contains(ARROW_TYPE) {
         return BEYOND_CALENDAR.to_owned();
     }
-    let text = renamed(text);
+    let text = renamed(&without_fields(text));
     if let Some(told) = arguments(&text).or_else(|| condition(&text)) {
         return told;
     }
@@ -53,6 +53,18 @@ pub(super) fn named(text: &str) -> String {
         Some(at) if text.contains("Span(") || text.contains("Field {") => text[..at].to_owned(),
         _ => text,
     }
+}
+
+/// Lists without what the engine says of their elements beside the type: `List(non-null Int64, field: 'x')`.
+fn without_fields(text: &str) -> String {
+    const FIELD: &str = ", field: '";
+    let mut text = text.replace("(non-null ", "(");
+    while let Some(start) = text.find(FIELD) {
+        let name = &text[start + FIELD.len()..];
+        let end = name.find('\'').map_or(name.len(), |end| end + 1);
+        text.replace_range(start..start + FIELD.len() + end, "");
+    }
+    text
 }
 
 /// What a call was given, and what it takes.
@@ -180,6 +192,10 @@ mod tests {
             ("Timestamp(µs, \"UTC\")", "TIMESTAMP"),
             ("Timestamp(ns)", "TIMESTAMP_NTZ"),
             ("List(Utf8)", "ARRAY<STRING>"),
+            (
+                "List(non-null List(Int64, field: 'element'), field: 'x'), Utf8",
+                "ARRAY<ARRAY<BIGINT>>, STRING",
+            ),
             ("upper(Utf8(\"x\"),Int64(5))", "upper('x',5)"),
             ("MyUtf8 Int64s", "MyUtf8 Int64s"),
         ] {
