@@ -4,6 +4,7 @@
 //! It dies with its parent: the end of standard input, which also the death of the parent brings, ends it at once, even
 //! in the middle of a query.
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -185,14 +186,9 @@ fn answer(
     request: &Request,
 ) -> (Outcome, Cost, Vec<u8>) {
     let run = AssertUnwindSafe(execute::run(base, server, request)).catch_unwind();
-    let Done { cost, result } = runtime.block_on(run).unwrap_or_else(|panic| {
-        let words = panic.downcast_ref::<String>().map(String::as_str);
-        let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
-        let error = Error::internal("the query made the engine panic");
-        Done {
-            cost: Cost::default(),
-            result: Err(error.because(words.unwrap_or_default())),
-        }
+    let Done { cost, result } = runtime.block_on(run).unwrap_or_else(|panic| Done {
+        cost: Cost::default(),
+        result: Err(of_panic(panic.as_ref())),
     });
     let failure = match result {
         Ok(page) => return (Outcome::Done, cost, page),
@@ -208,6 +204,14 @@ fn answer(
         _ => (Outcome::Internal, for_log(&failure)),
     };
     (outcome, cost, body)
+}
+
+/// The engine panics at what it cannot compute: the query's fault as little as an answer of the server's.
+fn of_panic(panic: &(dyn Any + Send)) -> Error {
+    let words = panic.downcast_ref::<String>().map(String::as_str);
+    let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+    let words = words.unwrap_or("without words");
+    Error::invalid(CANNOT_RUN).because(format!("the engine panicked: {words}"))
 }
 
 /// The message and its causes.
@@ -245,4 +249,21 @@ fn limit(settings: &Settings) -> Result<()> {
     // Behind the server's own limit, which a server that hangs would forget.
     let seconds = (BUSY.as_secs() + settings.query_seconds).saturating_mul(cores as u64 + 1);
     setrlimit(Resource::Cpu, at_most(seconds)).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_query_that_the_engine_cannot_run() {
+        let panic = std::panic::catch_unwind(|| panic!("{} with overflow", "negate"));
+        let error = of_panic(panic.unwrap_err().as_ref());
+        assert_eq!(
+            (error.kind(), error.message()),
+            (&Kind::Invalid, CANNOT_RUN)
+        );
+        let logged = String::from_utf8(for_log(&error)).unwrap();
+        assert!(logged.contains("negate with overflow"), "{logged}");
+    }
 }
