@@ -1,6 +1,8 @@
 //! The paths of `get_json_object`: `$`, `.name`, `['name']`, `[3]` and `[*]`.
 
-use serde_json::Value;
+use std::collections::HashMap;
+
+use serde_json::value::RawValue;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct JsonPath(Vec<Step>);
@@ -42,38 +44,48 @@ impl JsonPath {
         Some(Self(steps))
     }
 
-    /// What lies there: a text bare, anything else as JSON; `None` where there is nothing, or `null`.
+    /// What lies there: a text bare, anything else as it is written; `None` where there is nothing, or `null`.
     pub(super) fn get(&self, json: &str) -> Option<String> {
-        let value: Value = serde_json::from_str(json).ok()?;
-        let mut found = vec![&value];
+        let value: &RawValue = serde_json::from_str(json).ok()?;
+        let mut found = vec![value];
         let mut many = false;
         for step in &self.0 {
             found = match step {
                 Step::Name(name) => found
                     .into_iter()
-                    .filter_map(|value| value.get(name))
+                    .filter_map(|value| member(value, name))
                     .collect(),
                 Step::Index(index) => found
                     .into_iter()
-                    .filter_map(|value| value.get(index))
+                    .filter_map(|value| elements(value).get(*index).copied())
                     .collect(),
                 Step::All => {
                     many = true;
-                    found
-                        .into_iter()
-                        .filter_map(Value::as_array)
-                        .flatten()
-                        .collect()
+                    found.into_iter().flat_map(elements).collect()
                 }
             };
         }
         match found.as_slice() {
-            [] | [Value::Null] => None,
-            [Value::String(text)] => Some(text.clone()),
-            [one] => Some(one.to_string()),
-            several => many.then(|| serde_json::to_string(several).ok())?,
+            [] => None,
+            [one] if one.get() == "null" => None,
+            [one] if one.get().starts_with('"') => serde_json::from_str(one.get()).ok(),
+            [one] => Some(one.get().to_owned()),
+            several => {
+                let texts: Vec<&str> = several.iter().map(|value| value.get()).collect();
+                many.then(|| format!("[{}]", texts.join(",")))
+            }
         }
     }
+}
+
+fn member<'a>(json: &'a RawValue, name: &str) -> Option<&'a RawValue> {
+    let members: HashMap<String, &RawValue> = serde_json::from_str(json.get()).ok()?;
+    members.get(name).copied()
+}
+
+/// Those of a list; everything else has none.
+fn elements(json: &RawValue) -> Vec<&RawValue> {
+    serde_json::from_str(json.get()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -92,9 +104,12 @@ mod tests {
         check("$.s", Some("text"));
         check("$['a']['b c'][0]", Some("10"));
         check("$.a['b c'][1].d", Some("x"));
-        check("$.a['b c'][1]", Some(r#"{"d":"x"}"#));
+        check("$.a['b c'][1]", Some(r#"{"d": "x"}"#));
         check("$.list[*].k", Some("[1,2]"));
-        check("$.n", Some("1.5"));
+        check("$.n", Some("1.50"));
+        check("$.a", Some(r#"{"b c": [10, {"d": "x"}, null]}"#));
+        check("$.a['b c'][2]", None);
+        check("$.list[*]", Some(r#"[{"k":1},{"k":2}]"#));
     }
 
     #[test]
@@ -113,6 +128,24 @@ mod tests {
         ] {
             check(path, None);
         }
+    }
+
+    #[test]
+    fn what_is_found_is_as_it_was_written() {
+        let path = JsonPath::parse("$.a").unwrap();
+        for (json, expected) in [
+            (r#" {"a" : 1e2} "#, "1e2"),
+            (
+                r#"{"a":100000000000000000000001}"#,
+                "100000000000000000000001",
+            ),
+            (r#"{"a":{"z":1, "b":2}}"#, r#"{"z":1, "b":2}"#),
+            (r#"{"a":"\u00e9\n"}"#, "é\n"),
+        ] {
+            assert_eq!(path.get(json).as_deref(), Some(expected));
+        }
+        let whole = JsonPath::parse("$").unwrap();
+        assert_eq!(whole.get(" [1, 2] ").as_deref(), Some("[1, 2]"));
     }
 
     #[test]
