@@ -10,6 +10,7 @@ mod json;
 mod json_path;
 mod kernel;
 mod list;
+mod meaning;
 mod numbers;
 mod pattern;
 mod texts;
@@ -64,12 +65,19 @@ impl Functions {
                 aliases => Arc::new(function.as_ref().clone().with_aliases(aliases.to_vec())),
             });
         let window = SessionStateDefaults::default_window_functions();
+        let window =
+            picked(window, list::WINDOW, |f| f.name()).map(|function| {
+                match list::aliases(function.name()) {
+                    [] => function,
+                    aliases => Arc::new(function.as_ref().clone().with_aliases(aliases.to_vec())),
+                }
+            });
         let table = SessionStateDefaults::default_table_functions();
         let higher_order = SessionStateDefaults::default_higher_order_functions();
         Self {
             scalar: scalar(),
             aggregate: aggregate.collect(),
-            window: picked(window, list::WINDOW, |f| f.name()).collect(),
+            window: window.collect(),
             table: picked(table, list::TABLE, |f| f.name()).collect(),
             higher_order: picked(higher_order, list::HIGHER_ORDER, |f| f.name()).collect(),
             by_name: HashMap::new(),
@@ -190,7 +198,7 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
         numbers::functions(),
         texts::functions(),
     ];
-    picked(engine, list::ENGINE_SCALAR, |f| f.name())
+    let functions = picked(engine, list::ENGINE_SCALAR, |f| f.name())
         .chain(picked(spark, list::SPARK_SCALAR, |f| f.name()))
         .chain(picked(json, list::JSON_SCALAR, |f| f.name()))
         .chain(ours.into_iter().flatten().map(Arc::new))
@@ -198,8 +206,8 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
             [] => function,
             aliases => Arc::new(function.as_ref().clone().with_aliases(aliases.to_vec())),
         })
-        .map(guard::guarded)
-        .collect()
+        .map(guard::guarded);
+    meaning::with_meanings(functions.collect())
 }
 
 #[cfg(test)]

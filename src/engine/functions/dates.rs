@@ -5,9 +5,10 @@ use std::sync::Arc;
 use chrono::format::{Parsed, parse};
 use chrono::{DateTime, Datelike, NaiveDateTime, NaiveTime};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int64Array, StringBuilder, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray, StringBuilder,
+    TimestampMicrosecondArray,
 };
-use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::{CastOptions, cast, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ScalarUDF, Signature, Volatility};
@@ -27,10 +28,17 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![
         Kernel::udf(
             "date(value)",
-            "The day of an instant or a text.",
+            "The day of an instant or a text; a text that names none fails.",
             Signature::any(1, Volatility::Immutable),
             DataType::Date32,
-            |args| Ok(cast(&args[0], &DataType::Date32)?),
+            |args| day(&args[0], false),
+        ),
+        Kernel::udf(
+            "try_to_date(text, pattern)",
+            "The same, NULL where a text names no day; a pattern such as dd.MM.yyyy may say how it is written, as for to_date.",
+            Signature::any(1, Volatility::Immutable),
+            DataType::Date32,
+            |args| day(&args[0], true),
         ),
         Kernel::udf(
             "date_format(instant, pattern)",
@@ -49,7 +57,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         ),
         Kernel::udf(
             "try_to_timestamp(text, pattern)",
-            "The same, NULL where the text does not follow the pattern.",
+            "The same, NULL where the text does not follow the pattern; try_to_timestamp(text) takes 2026-01-31 10:00:00.",
             text_arguments(2),
             utc(),
             try_to_timestamp,
@@ -61,6 +69,21 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             coercible(vec![text(), instant(), instant()]),
             DataType::Int64,
             timestampdiff,
+        ),
+        Kernel::udf(
+            "unix_seconds(instant)",
+            "The Unix time of an instant: the whole seconds since 1970. A text may have a pattern: unix_timestamp(text, \
+             pattern).",
+            coercible(vec![instant()]),
+            DataType::Int64,
+            |args| unix_time(args, SECOND),
+        ),
+        Kernel::udf(
+            "unix_millis(instant)",
+            "The whole milliseconds since 1970.",
+            coercible(vec![instant()]),
+            DataType::Int64,
+            |args| unix_time(args, SECOND / 1000),
         ),
         Kernel::udf(
             "months_between(end, start)",
@@ -82,6 +105,44 @@ fn civil(micros: i64) -> Result<NaiveDateTime> {
     instant
         .map(|instant| instant.naive_utc())
         .ok_or_else(|| DataFusionError::Execution("an instant lies beyond the calendar".to_owned()))
+}
+
+/// What follows the day in a text is not looked at, as in Spark. `safe` gives `NULL` for what is no day.
+fn day(column: &ArrayRef, safe: bool) -> Result<ArrayRef> {
+    if column.data_type().is_numeric() {
+        return Err(DataFusionError::Execution(
+            "a number names no DATE; write to_date(CAST(x AS STRING), 'yyyyMMdd') where its digits do".to_owned(),
+        ));
+    }
+    let options = CastOptions {
+        safe,
+        ..CastOptions::default()
+    };
+    let column: ArrayRef = match column.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+            let texts = texts(column)?;
+            let days = texts.iter().map(|text| text.map(first_word));
+            Arc::new(days.collect::<StringArray>())
+        }
+        _ => Arc::clone(column),
+    };
+    cast_with_options(&column, &DataType::Date32, &options).map_err(|error| {
+        let told = error.to_string();
+        let told = told.trim_start_matches("Cast error: ");
+        DataFusionError::Execution(format!("{told}; try_to_date(x) gives NULL instead"))
+    })
+}
+
+fn first_word(text: &str) -> &str {
+    let text = text.trim();
+    text.split([' ', 'T']).next().unwrap_or(text)
+}
+
+/// Before 1970 too a unit counts once it has begun.
+fn unix_time(args: &[ArrayRef], unit: i64) -> Result<ArrayRef> {
+    let instants = instants(&args[0])?;
+    let counts: Int64Array = instants.unary(|micros| micros.div_euclid(unit));
+    Ok(Arc::new(counts) as ArrayRef)
 }
 
 fn date_format(args: &[ArrayRef]) -> Result<ArrayRef> {
@@ -131,7 +192,8 @@ fn read(args: &[ArrayRef], otherwise: fn(&str, &str) -> Result<Option<i64>>) -> 
         let mut parsed = Parsed::new();
         let items = known.iter().flat_map(|(_, items)| items);
         let instant = match parse(&mut parsed, value, items) {
-            Ok(()) => instant_of(&parsed),
+            Ok(()) if has_whole_year(&parsed, value) => instant_of(&parsed),
+            Ok(()) => None,
             Err(_) => None,
         };
         instants.append_option(match instant {
@@ -140,6 +202,14 @@ fn read(args: &[ArrayRef], otherwise: fn(&str, &str) -> Result<Option<i64>>) -> 
         });
     }
     Ok(Arc::new(instants.finish().with_timezone(UTC)) as ArrayRef)
+}
+
+/// A year before 1000 is written with four digits too: `24` is none of `yyyy`.
+fn has_whole_year(parsed: &Parsed, text: &str) -> bool {
+    match parsed.year() {
+        Some(year @ 0..1000) => text.contains(&format!("{year:04}")),
+        _ => true,
+    }
 }
 
 /// A day without a time is its midnight, a month without a day its first.

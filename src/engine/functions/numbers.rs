@@ -1,18 +1,31 @@
-//! Division, and the name of a type.
+//! Division, logarithms, and the name of a type.
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray};
 use datafusion::arrow::compute::kernels::numeric::div;
 use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::common::types::{NativeType, logical_float64, logical_string};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{ScalarUDF, Signature, Volatility};
+use datafusion::logical_expr::{Coercion, ScalarUDF, Signature, TypeSignatureClass, Volatility};
 
 use super::kernel::Kernel;
 use result_json::type_name;
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
     let doubles = || Signature::exact(vec![DataType::Float64; 2], Volatility::Immutable);
+    let number = Coercion::new_implicit(
+        TypeSignatureClass::Native(logical_float64()),
+        vec![
+            TypeSignatureClass::Numeric,
+            TypeSignatureClass::Native(logical_string()),
+        ],
+        NativeType::Float64,
+    );
+    let logarithm = |usage, description, count, run| {
+        let signature = Signature::coercible(vec![number.clone(); count], Volatility::Immutable);
+        Kernel::udf(usage, description, signature, DataType::Float64, run)
+    };
     vec![
         Kernel::udf(
             "divide(a, b)",
@@ -27,6 +40,30 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             doubles(),
             DataType::Float64,
             try_divide,
+        ),
+        logarithm(
+            "ln(number)",
+            "The natural logarithm, NULL of a number that is not above 0; log(number) is the same.",
+            1,
+            |args| of_positive(args, f64::ln),
+        ),
+        logarithm(
+            "log10(number)",
+            "The logarithm to base 10, NULL of a number that is not above 0.",
+            1,
+            |args| of_positive(args, f64::log10),
+        ),
+        logarithm(
+            "log2(number)",
+            "The logarithm to base 2, NULL of a number that is not above 0.",
+            1,
+            |args| of_positive(args, f64::log2),
+        ),
+        logarithm(
+            "log(base, number)",
+            "The logarithm to a base, NULL where one of the two is not above 0.",
+            2,
+            log,
         ),
         Kernel::udf(
             "typeof(value)",
@@ -53,6 +90,27 @@ fn try_divide(args: &[ArrayRef]) -> Result<ArrayRef> {
     let quotient = |(a, b): (Option<f64>, Option<f64>)| Some(a? / b.filter(|b| *b != 0.0)?);
     let quotients: Float64Array = a.iter().zip(b).map(quotient).collect();
     Ok(Arc::new(quotients) as ArrayRef)
+}
+
+fn of_positive(args: &[ArrayRef], of: fn(f64) -> f64) -> Result<ArrayRef> {
+    let numbers = args[0].as_primitive::<Float64Type>().iter();
+    let logarithms = numbers.map(|number| number.filter(|number| is_positive(*number)).map(of));
+    Ok(Arc::new(logarithms.collect::<Float64Array>()) as ArrayRef)
+}
+
+fn log(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let [bases, numbers] = [0, 1].map(|index| args[index].as_primitive::<Float64Type>());
+    let logarithm = |(base, number): (Option<f64>, Option<f64>)| {
+        let (base, number) = (base.filter(|base| is_positive(*base))?, number?);
+        is_positive(number).then(|| number.ln() / base.ln())
+    };
+    let logarithms: Float64Array = bases.iter().zip(numbers).map(logarithm).collect();
+    Ok(Arc::new(logarithms) as ArrayRef)
+}
+
+/// What is no number has no logarithm but itself.
+fn is_positive(number: f64) -> bool {
+    number > 0.0 || number.is_nan()
 }
 
 fn type_of(args: &[ArrayRef]) -> Result<ArrayRef> {

@@ -34,7 +34,8 @@ fn the_session_holds_exactly_the_functions_of_the_list() {
         texts::functions(),
     ];
     let ours: Vec<String> = ours.iter().flatten().map(|f| f.name().to_owned()).collect();
-    let ours: Vec<&str> = ours.iter().map(String::as_str).collect();
+    let mut ours: Vec<&str> = ours.iter().map(String::as_str).collect();
+    ours.extend(meaning::MEANINGS.iter().map(|meaning| meaning.name));
     check_listed(
         "scalar",
         &[

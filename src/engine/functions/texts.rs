@@ -1,11 +1,12 @@
-//! Functions of texts that cut them with regular expressions.
+//! Functions of texts, those that cut them with regular expressions among them.
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringBuilder};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringArray, StringBuilder};
 use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::kernels::length::length;
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type};
-use datafusion::common::types::{NativeType, logical_int64};
+use datafusion::common::types::{NativeType, logical_int64, logical_string};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions::regex::compile_regex;
 use datafusion::logical_expr::{
@@ -15,7 +16,7 @@ use datafusion::logical_expr::{
 use super::kernel::{Kernel, text, text_arguments, texts};
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    let group = Coercion::new_implicit(
+    let count = Coercion::new_implicit(
         TypeSignatureClass::Native(logical_int64()),
         vec![TypeSignatureClass::Integer],
         NativeType::Int64,
@@ -23,7 +24,16 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     let signature = Signature::one_of(
         vec![
             TypeSignature::Coercible(vec![text(), text()]),
-            TypeSignature::Coercible(vec![text(), text(), group]),
+            TypeSignature::Coercible(vec![text(), text(), count.clone()]),
+        ],
+        Volatility::Immutable,
+    );
+    let part = || Signature::coercible(vec![shown(), count.clone()], Volatility::Immutable);
+    let bytes = Coercion::new_exact(TypeSignatureClass::Binary);
+    let text_or_bytes = Signature::one_of(
+        vec![
+            TypeSignature::Coercible(vec![text()]),
+            TypeSignature::Coercible(vec![bytes]),
         ],
         Volatility::Immutable,
     );
@@ -44,7 +54,94 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             list,
             split,
         ),
+        Kernel::udf(
+            "left(text, count)",
+            "The first characters of the text; an empty text where the count is not above 0.",
+            part(),
+            DataType::Utf8,
+            |args| cut(args, |text, count| &text[..start_of(text, count)]),
+        ),
+        Kernel::udf(
+            "right(text, count)",
+            "The last characters of the text; an empty text where the count is not above 0.",
+            part(),
+            DataType::Utf8,
+            |args| {
+                cut(args, |text, count| {
+                    let skipped = text.chars().count().saturating_sub(count);
+                    &text[start_of(text, skipped)..]
+                })
+            },
+        ),
+        Kernel::udf(
+            "initcap(text)",
+            "The text with the first letter of each word large and all others small; words stand between spaces.",
+            Signature::coercible(vec![shown()], Volatility::Immutable),
+            DataType::Utf8,
+            initcap,
+        ),
+        Kernel::udf(
+            "octet_length(value)",
+            "How many bytes a text or a BINARY has.",
+            text_or_bytes,
+            DataType::Int32,
+            octet_length,
+        ),
     ]
+}
+
+/// A text; numbers become theirs.
+fn shown() -> Coercion {
+    Coercion::new_implicit(
+        TypeSignatureClass::Native(logical_string()),
+        vec![TypeSignatureClass::Numeric],
+        NativeType::String,
+    )
+}
+
+/// A part of each text, by a count of characters.
+fn cut(args: &[ArrayRef], part: fn(&str, usize) -> &str) -> Result<ArrayRef> {
+    let (values, counts) = (texts(&args[0])?, cast(&args[1], &DataType::Int64)?);
+    let rows = values.iter().zip(counts.as_primitive::<Int64Type>());
+    let parts = rows.map(|(value, count)| {
+        let (value, count) = (value?, count?);
+        Some(part(value, usize::try_from(count).unwrap_or(0)))
+    });
+    Ok(Arc::new(parts.collect::<StringArray>()) as ArrayRef)
+}
+
+/// The byte where that character begins, or the end.
+fn start_of(text: &str, character: usize) -> usize {
+    let mut places = text.char_indices();
+    places.nth(character).map_or(text.len(), |(at, _)| at)
+}
+
+fn initcap(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let values = texts(&args[0])?;
+    let words = values.iter().map(|value| {
+        let mut before = ' ';
+        let mut words = String::new();
+        for letter in value?.chars() {
+            match before {
+                ' ' => words.extend(letter.to_uppercase()),
+                _ => words.extend(letter.to_lowercase()),
+            }
+            before = letter;
+        }
+        Some(words)
+    });
+    Ok(Arc::new(words.collect::<StringArray>()) as ArrayRef)
+}
+
+fn octet_length(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let value = &args[0];
+    Ok(match value.data_type() {
+        DataType::Utf8View | DataType::LargeUtf8 | DataType::Dictionary(..) => {
+            length(&texts(value)?)?
+        }
+        DataType::Utf8 | DataType::Binary => length(value)?,
+        _ => length(&cast(value, &DataType::Binary)?)?,
+    })
 }
 
 /// Calls `each` with every text and its compiled pattern, `None` where either is missing.
@@ -104,9 +201,16 @@ fn split(args: &[ArrayRef]) -> Result<ArrayRef> {
     let mut lists = ListBuilder::new(StringBuilder::new());
     for_each_match!(args, |_row, found| {
         if let Some((value, regex)) = found {
-            for part in regex.split(value) {
-                lists.values().append_value(part);
+            let mut end = 0;
+            // Before the first character nothing is cut off.
+            for cut in regex.find_iter(value).filter(|cut| cut.end() > 0) {
+                // Nor behind the last where the pattern is empty: the parts are the characters.
+                if !(regex.as_str().is_empty() && cut.start() == value.len()) {
+                    lists.values().append_value(&value[end..cut.start()]);
+                    end = cut.end();
+                }
             }
+            lists.values().append_value(&value[end..]);
         }
         lists.append(found.is_some());
     });

@@ -2,7 +2,7 @@
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::DataType;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::functions::regex::compile_regex;
 
 use super::super::kernel::texts;
@@ -54,6 +54,14 @@ impl Call {
                 self.each(length)
             }
             Makes::Resized => {
+                if integers(self.columns[1].values())?
+                    .iter()
+                    .any(|size| *size < 0)
+                {
+                    return Err(DataFusionError::Execution(
+                        "array_resize takes a size of 0 or more; slice(list, start, length) takes a part".to_owned(),
+                    ));
+                }
                 let (bytes, length) = (self.bytes(0)?, self.numbers(1)?);
                 let element = match self.columns.len() {
                     0..=2 => self.constant(8),

@@ -11,6 +11,18 @@ pub(super) const UNDOCUMENTED: &[(&str, &str)] = &[
         "Whether the list holds the value.",
     ),
     (
+        "array_position(array, element)",
+        "Where the list holds the element first, from 1; 0 where it does not.",
+    ),
+    (
+        "array_prepend(array, element)",
+        "The list with the element in front.",
+    ),
+    (
+        "arrays_overlap(list, list)",
+        "Whether the lists share an element; NULL where they share none and one of them holds NULL.",
+    ),
+    (
         "array_repeat(value, count)",
         "The list that holds the value so often.",
     ),
@@ -141,10 +153,6 @@ pub(super) const UNDOCUMENTED: &[(&str, &str)] = &[
         "The map of a list of structs of key and value.",
     ),
     ("minute(instant)", "The minute of the hour."),
-    (
-        "mod(a, b)",
-        "The remainder of a / b with the sign of a; the operator % is the same.",
-    ),
     ("monthname(date)", "The short English name of the month."),
     ("negative(number)", "-number."),
     (
@@ -155,7 +163,10 @@ pub(super) const UNDOCUMENTED: &[(&str, &str)] = &[
         "parse_url(url, part, key)",
         "A part of a URL: 'HOST', 'PATH', 'QUERY', 'REF', 'PROTOCOL', …, or a key of its query.",
     ),
-    ("pmod(a, b)", "The remainder of a / b that is not negative."),
+    (
+        "pmod(a, b)",
+        "The remainder of a / b that is not negative; NULL where b is zero.",
+    ),
     ("quote(text)", "The text in single quotes."),
     (
         "rint(number)",
@@ -171,6 +182,11 @@ pub(super) const UNDOCUMENTED: &[(&str, &str)] = &[
     (
         "sha2(bytes, bits)",
         "The SHA-2 of 224, 256, 384 or 512 bits in hexadecimal digits.",
+    ),
+    (
+        "sequence(start, stop, step)",
+        "The list of whole numbers or instants from start to stop, both included; whole numbers go downwards where stop is \
+         less; dates want a step, such as INTERVAL 1 DAY.",
     ),
     ("shiftleft(number, bits)", "The number shifted to the left."),
     (
@@ -225,14 +241,6 @@ pub(super) const UNDOCUMENTED: &[(&str, &str)] = &[
     (
         "unix_micros(instant)",
         "The microseconds since 1970-01-01 00:00:00 UTC.",
-    ),
-    (
-        "unix_millis(instant)",
-        "The milliseconds since 1970-01-01 00:00:00 UTC.",
-    ),
-    (
-        "unix_seconds(instant)",
-        "The seconds since 1970-01-01 00:00:00 UTC.",
     ),
     (
         "url_decode(text)",
