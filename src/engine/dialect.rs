@@ -8,6 +8,7 @@
 mod calls;
 mod lambda;
 mod lateral;
+mod literals;
 mod operators;
 mod types;
 mod words;
@@ -15,9 +16,9 @@ mod words;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, GroupByWithModifier, Ident, JsonPath, JsonPathElem, ObjectName,
+    AccessExpr, Expr, GroupByExpr, GroupByWithModifier, Ident, JsonPath, JsonPathElem, ObjectName,
     ObjectNamePart, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement,
-    UnaryOperator, Value, VisitMut, VisitorMut,
+    Subscript, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use rules::{Error, Result};
 
@@ -74,6 +75,7 @@ fn flow(result: Result<()>) -> ControlFlow<Box<Error>> {
 
 impl Rewriter {
     fn expression(&self, expr: &mut Expr) -> Result<()> {
+        literals::read(expr)?;
         let rewritten = match expr {
             Expr::Function(function) => calls::rewrite(function)?,
             Expr::JsonAccess { value, path } => {
@@ -96,12 +98,24 @@ impl Rewriter {
                 })
             }
             Expr::Interval(interval) => calls::interval(interval)?,
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                access_chain.iter_mut().for_each(field_by_name);
+                None
+            }
             _ => None,
         };
         if let Some(rewritten) = rewritten {
             *expr = rewritten;
         }
         Ok(())
+    }
+}
+
+/// `f(x).name` as `f(x)['name']`.
+fn field_by_name(access: &mut AccessExpr) {
+    if let AccessExpr::Dot(Expr::Identifier(name)) = access {
+        let index = text(&name.value);
+        *access = AccessExpr::Subscript(Subscript::Index { index });
     }
 }
 

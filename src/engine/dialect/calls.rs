@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 use rules::{Error, Result};
 
 use super::words::INSTEAD;
-use super::{number, object_name, take, text};
+use super::{literals, number, object_name, take, text};
 
 /// The call in the engine's words; `None` where it has the same.
 pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
@@ -37,6 +37,7 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
     if let Some(data_type) = type_of_cast(&name).filter(|_| count == 1) {
         return Ok(Some(cast(first(function), data_type)));
     }
+    check(function, &name, count)?;
     Ok(match (name.as_str(), count) {
         ("date_add" | "dateadd" | "date_sub" | "add_months", 2) => in_arguments(function, |args| {
             let count = args.pop().map(|count| cast(count, DataType::Int(None)));
@@ -56,15 +57,32 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
         ("transform", 2) => renamed(function, "array_transform"),
         ("filter", 2) => renamed(function, "array_filter"),
         ("date_trunc", 2) => in_arguments(function, |args| full_unit(args)),
-        ("regexp_replace", 3) => in_arguments(function, |args| args.push(text("g"))),
+        ("regexp_replace", 3 | 4) => in_arguments(function, |args| {
+            literals::replacement(&mut args[2]);
+            if args.len() == 3 {
+                args.push(text("g"));
+            }
+        }),
+        // Spark has the text that is trimmed behind, and the list before its element.
+        ("ltrim" | "rtrim", 2)
+        | ("array_prepend" | "array_push_front" | "list_prepend" | "list_push_front", 2) => {
+            in_arguments(function, |args| args.reverse())
+        }
         ("percentile_approx" | "approx_percentile", 3) => in_arguments(function, |args| {
             args.truncate(2);
         }),
         ("to_timestamp", 2) => renamed(function, "parse_timestamp"),
-        ("to_date", 2) => {
-            let instant = call_of(function, "parse_timestamp", |_| {});
-            Some(call("date", vec![instant]))
+        ("to_date" | "try_to_date" | "unix_timestamp" | "to_unix_timestamp", 2) => {
+            let (of, read) = match name.as_str() {
+                "to_date" => ("date", "parse_timestamp"),
+                "try_to_date" => ("date", "try_to_timestamp"),
+                _ => ("unix_seconds", "parse_timestamp"),
+            };
+            let instant = call_of(function, read, |_| {});
+            Some(call(of, vec![instant]))
         }
+        ("try_to_timestamp", 1) => Some(literals::try_instant(first(function))),
+        ("unix_timestamp", 0) => Some(call("unix_seconds", vec![call("now", Vec::new())])),
         ("from_unixtime", 1 | 2) => Some(from_unixtime(function)),
         ("locate", 2) => Some(call_of(function, "strpos", |args| args.reverse())),
         // The engine's own is to base 10.
@@ -73,6 +91,7 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
         ("array_sort", 1) => in_arguments(function, |args| {
             args.extend([text("ASC"), text("NULLS LAST")]);
         }),
+        ("mod", 2) => Some(remainder(function)),
         ("isnull", 1) => Some(Expr::IsNull(Box::new(first(function)))),
         ("isnotnull", 1) => Some(Expr::IsNotNull(Box::new(first(function)))),
         ("datediff" | "date_diff" | "timestampdiff", 3) => {
@@ -82,6 +101,49 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
         ("dateadd" | "date_add" | "timestampadd", 3) => Some(date_add(function)?),
         _ => aggregate(function, &name, count),
     })
+}
+
+/// Refuses what the engine would fail at without a cure.
+fn check(function: &Function, name: &str, count: usize) -> Result<()> {
+    let args = arguments(function).unwrap_or_default();
+    match (name, count) {
+        ("date_part" | "datepart", 2) => literals::check_part(&args[0]),
+        (
+            "rlike" | "regexp" | "regexp_like" | "regexp_extract" | "regexp_replace"
+            | "regexp_count" | "regexp_instr" | "regexp_match" | "split",
+            2..=5,
+        ) => literals::check_pattern(&args[1]),
+        ("collect_list" | "collect_set", _) if is_ordered(function) => {
+            Err(Error::invalid(format!(
+                "{name} takes no ORDER BY; write array_agg(x ORDER BY y) FILTER (WHERE x IS NOT NULL), or \
+                 array_sort({name}(x))"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_ordered(function: &Function) -> bool {
+    let FunctionArguments::List(list) = &function.args else {
+        return false;
+    };
+    let is_order = |clause: &_| matches!(clause, FunctionArgumentClause::OrderBy(_));
+    list.clauses.iter().any(is_order)
+}
+
+/// `mod(a, b)` as the operator.
+fn remainder(function: &Function) -> Expr {
+    let mut args = arguments(function).unwrap_or_default().into_iter();
+    let mut side = || {
+        Box::new(Expr::Nested(Box::new(
+            args.next().unwrap_or_else(|| number("0")),
+        )))
+    };
+    Expr::Nested(Box::new(Expr::BinaryOp {
+        left: side(),
+        op: BinaryOperator::Modulo,
+        right: side(),
+    }))
 }
 
 /// Calls of aggregate functions.

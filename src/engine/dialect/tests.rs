@@ -61,6 +61,37 @@ fn calls_take_the_engines_words() {
 }
 
 #[test]
+fn arguments_stand_where_the_engine_looks_for_them() {
+    check("mod(a + 1, b)", "((a + 1) % (b))");
+    check("ltrim('x', a)", "ltrim(a, 'x')");
+    check("array_prepend(a, 1)", "array_prepend(1, a)");
+    check("try_to_timestamp(a)", "TRY_CAST(a AS TIMESTAMP)");
+    check(
+        "try_to_date(a, 'yyyy')",
+        "date(try_to_timestamp(a, 'yyyy'))",
+    );
+    check("f(a).b.c", "f(a)['b']['c']");
+    check("unix_timestamp()", "unix_seconds(now())");
+}
+
+#[test]
+fn constants_are_read_as_people_write_them() {
+    check(r"a RLIKE r'\d'", r"regexp_like(a, '\d')");
+    check(
+        "regexp_replace(a, 'b', '$1_')",
+        "regexp_replace(a, 'b', '${1}_', 'g')",
+    );
+    check(
+        "CAST('2026-01-31 10:00' AS TIMESTAMP)",
+        "CAST('2026-01-31 10:00:00' AS TIMESTAMP)",
+    );
+    check_refused(r"a ~ '\\d'", r"write \d");
+    check_refused("a AT TIME ZONE 'Nowhere'", "no time zone");
+    check_refused("extract(EPOCH FROM a)", "unix_timestamp");
+    check_refused("collect_list(a ORDER BY b)", "array_agg");
+}
+
+#[test]
 fn what_stands_behind_a_group_by_is_an_expression() {
     check(
         "a FROM t GROUP BY a, b WITH ROLLUP",

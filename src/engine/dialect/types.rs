@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::planner::TypePlanner;
-use datafusion::sql::sqlparser::ast::{DataType as Sql, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{DataType as Sql, ExactNumberInfo, TimezoneInfo};
 
 /// Instants are in UTC and count microseconds, as the tables' own do: years 1 to 9999 fit, and comparisons cast neither
 /// side.
@@ -27,6 +27,10 @@ impl TypePlanner for Types {
                 timestamp(None)
             }
             Sql::Timestamp(..) => timestamp(Some("UTC")),
+            // Spark's; the engine's has ten digits behind the point.
+            Sql::Decimal(ExactNumberInfo::None)
+            | Sql::Numeric(ExactNumberInfo::None)
+            | Sql::Dec(ExactNumberInfo::None) => DataType::Decimal128(10, 0),
             Sql::Varchar(_) | Sql::Char(_) | Sql::Character(_) | Sql::Text | Sql::String(_) => {
                 DataType::Utf8
             }

@@ -66,6 +66,11 @@ pub(in super::super) const REWRITTEN: &[(&str, &str, &str)] = &[
         "min_by(value, by)",
         "The value where the other is least.",
     ),
+    (
+        "mod",
+        "mod(a, b)",
+        "The remainder of a / b with the sign of a; the operator % is the same, and both fail where b is zero.",
+    ),
     ("month", "month(instant)", "The month of the year."),
     ("quarter", "quarter(instant)", "The quarter of the year."),
     (
