@@ -101,6 +101,8 @@ async fn an_error_of_types_says_what_was_given() {
         "SELECT upper()",
         "SELECT abs('a', 'b')",
         "SELECT array_contains(5, 1)",
+        "SELECT array_append(1, array(2))",
+        "SELECT named_struct('a', 1).b",
         "SELECT date_format(5, 'yyyy')",
         "SELECT 1 WHERE 'a'",
         "SELECT CAST('x' AS INT)",
@@ -115,8 +117,26 @@ async fn an_error_of_types_says_what_was_given() {
             "Coercible",
             "DataFusion",
             "NativeType",
+            "Ident",
+            "field:",
         ] {
             assert!(!detail.contains(inner), "{sql}: {detail}");
         }
     }
+}
+
+#[tokio::test]
+async fn every_refusal_has_words_and_a_cure() {
+    check_refused(&[
+        ("SELECT str_to_map('a:1,a:2')", &["Duplicate map key 'a'"]),
+        (
+            "SELECT collect_list(user_id ORDER BY user_id) FROM users",
+            &["no ORDER BY", "array_agg(x ORDER BY y)"],
+        ),
+        (
+            "SELECT avg(CAST(parts AS DOUBLE)), avg(parts) FROM events",
+            &["a cast", "subquery"],
+        ),
+    ])
+    .await;
 }
