@@ -1,6 +1,7 @@
 //! What people write against a lakehouse (the wire contract, section 6) runs as they wrote it; what cannot says what to
 //! write instead.
 
+mod edges;
 mod functions;
 mod problems;
 

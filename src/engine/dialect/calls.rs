@@ -39,15 +39,6 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
     }
     check(function, &name, count)?;
     Ok(match (name.as_str(), count) {
-        ("date_add" | "dateadd" | "date_sub" | "add_months", 2) => in_arguments(function, |args| {
-            let count = args.pop().map(|count| cast(count, DataType::Int(None)));
-            let day = args.pop().map(|day| call("date", vec![day]));
-            args.extend(day.into_iter().chain(count));
-        }),
-        ("last_day", 1) | ("next_day" | "trunc", 2) => in_arguments(function, |args| {
-            let day = call("date", vec![args.remove(0)]);
-            args.insert(0, day);
-        }),
         ("space", 1) => in_arguments(function, |args| {
             let count = args.pop().map(|count| cast(count, DataType::Int(None)));
             args.extend(count);
@@ -56,7 +47,6 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
         ("explode_outer", 1) => renamed(function, "unnest_outer"),
         ("transform", 2) => renamed(function, "array_transform"),
         ("filter", 2) => renamed(function, "array_filter"),
-        ("date_trunc", 2) => in_arguments(function, |args| full_unit(args)),
         ("regexp_replace", 3 | 4) => in_arguments(function, |args| {
             literals::replacement(&mut args[2]);
             if args.len() == 3 {
@@ -71,19 +61,6 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
         ("percentile_approx" | "approx_percentile", 3) => in_arguments(function, |args| {
             args.truncate(2);
         }),
-        ("to_timestamp", 2) => renamed(function, "parse_timestamp"),
-        ("to_date" | "try_to_date" | "unix_timestamp" | "to_unix_timestamp", 2) => {
-            let (of, read) = match name.as_str() {
-                "to_date" => ("date", "parse_timestamp"),
-                "try_to_date" => ("date", "try_to_timestamp"),
-                _ => ("unix_seconds", "parse_timestamp"),
-            };
-            let instant = call_of(function, read, |_| {});
-            Some(call(of, vec![instant]))
-        }
-        ("try_to_timestamp", 1) => Some(literals::try_instant(first(function))),
-        ("unix_timestamp", 0) => Some(call("unix_seconds", vec![call("now", Vec::new())])),
-        ("from_unixtime", 1 | 2) => Some(from_unixtime(function)),
         ("locate", 2) => Some(call_of(function, "strpos", |args| args.reverse())),
         // The engine's own is to base 10.
         ("log", 1) => renamed(function, "ln"),
@@ -94,12 +71,42 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
         ("mod", 2) => Some(remainder(function)),
         ("isnull", 1) => Some(Expr::IsNull(Box::new(first(function)))),
         ("isnotnull", 1) => Some(Expr::IsNotNull(Box::new(first(function)))),
+        _ => return of_instants(function, &name, count),
+    })
+}
+
+/// Calls with dates and instants.
+fn of_instants(function: &mut Function, name: &str, count: usize) -> Result<Option<Expr>> {
+    Ok(match (name, count) {
+        ("date_add" | "dateadd" | "date_sub" | "add_months", 2) => in_arguments(function, |args| {
+            let count = args.pop().map(|count| cast(count, DataType::Int(None)));
+            let day = args.pop().map(|day| call("date", vec![day]));
+            args.extend(day.into_iter().chain(count));
+        }),
+        ("last_day", 1) | ("next_day" | "trunc", 2) => in_arguments(function, |args| {
+            let day = call("date", vec![args.remove(0)]);
+            args.insert(0, day);
+        }),
+        ("date_trunc", 2) => in_arguments(function, |args| full_unit(args)),
+        ("to_timestamp", 2) => renamed(function, "parse_timestamp"),
+        ("to_date" | "try_to_date" | "unix_timestamp" | "to_unix_timestamp", 2) => {
+            let (of, read) = match name {
+                "to_date" => ("date", "parse_timestamp"),
+                "try_to_date" => ("date", "try_to_timestamp"),
+                _ => ("unix_seconds", "parse_timestamp"),
+            };
+            let instant = call_of(function, read, |_| {});
+            Some(call(of, vec![instant]))
+        }
+        ("try_to_timestamp", 1) => Some(literals::try_instant(first(function))),
+        ("unix_timestamp", 0) => Some(call("unix_seconds", vec![call("now", Vec::new())])),
+        ("from_unixtime", 1 | 2) => Some(from_unixtime(function)),
         ("datediff" | "date_diff" | "timestampdiff", 3) => {
             in_arguments(function, |args| unit_as_text(args));
             renamed(function, "timestampdiff")
         }
         ("dateadd" | "date_add" | "timestampadd", 3) => Some(date_add(function)?),
-        _ => aggregate(function, &name, count),
+        _ => aggregate(function, name, count),
     })
 }
 

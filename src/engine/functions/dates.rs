@@ -11,7 +11,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::{CastOptions, cast, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{ScalarUDF, Signature, Volatility};
+use datafusion::logical_expr::{Coercion, ScalarUDF, Signature, Volatility};
 
 use super::kernel::{Kernel, instant, text, text_arguments, texts};
 use super::pattern::items;
@@ -23,7 +23,16 @@ const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    let coercible = |arguments| Signature::coercible(arguments, Volatility::Immutable);
+    let mut functions = days_and_texts();
+    functions.extend(counts());
+    functions
+}
+
+fn coercible(arguments: Vec<Coercion>) -> Signature {
+    Signature::coercible(arguments, Volatility::Immutable)
+}
+
+fn days_and_texts() -> Vec<ScalarUDF> {
     let utc = || DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()));
     vec![
         Kernel::udf(
@@ -35,7 +44,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         ),
         Kernel::udf(
             "try_to_date(text, pattern)",
-            "The same, NULL where a text names no day; a pattern such as dd.MM.yyyy may say how it is written, as for to_date.",
+            "The day that a text names, NULL where it names none; a pattern such as dd.MM.yyyy may say how it is written, as for to_date.",
             Signature::any(1, Volatility::Immutable),
             DataType::Date32,
             |args| day(&args[0], true),
@@ -62,6 +71,11 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             utc(),
             try_to_timestamp,
         ),
+    ]
+}
+
+fn counts() -> Vec<ScalarUDF> {
+    vec![
         Kernel::udf(
             "timestampdiff(unit, start, end)",
             "How many whole units lie between two instants; datediff(unit, start, end) is the same. Units: MICROSECOND to \

@@ -16,24 +16,16 @@ use datafusion::logical_expr::{
 use super::kernel::{Kernel, text, text_arguments, texts};
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    let count = Coercion::new_implicit(
-        TypeSignatureClass::Native(logical_int64()),
-        vec![TypeSignatureClass::Integer],
-        NativeType::Int64,
-    );
+    let mut functions = by_patterns();
+    functions.extend(of_letters());
+    functions
+}
+
+fn by_patterns() -> Vec<ScalarUDF> {
     let signature = Signature::one_of(
         vec![
             TypeSignature::Coercible(vec![text(), text()]),
-            TypeSignature::Coercible(vec![text(), text(), count.clone()]),
-        ],
-        Volatility::Immutable,
-    );
-    let part = || Signature::coercible(vec![shown(), count.clone()], Volatility::Immutable);
-    let bytes = Coercion::new_exact(TypeSignatureClass::Binary);
-    let text_or_bytes = Signature::one_of(
-        vec![
-            TypeSignature::Coercible(vec![text()]),
-            TypeSignature::Coercible(vec![bytes]),
+            TypeSignature::Coercible(vec![text(), text(), count()]),
         ],
         Volatility::Immutable,
     );
@@ -54,6 +46,20 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             list,
             split,
         ),
+    ]
+}
+
+fn of_letters() -> Vec<ScalarUDF> {
+    let part = || Signature::coercible(vec![shown(), count()], Volatility::Immutable);
+    let bytes = Coercion::new_exact(TypeSignatureClass::Binary);
+    let text_or_bytes = Signature::one_of(
+        vec![
+            TypeSignature::Coercible(vec![text()]),
+            TypeSignature::Coercible(vec![bytes]),
+        ],
+        Volatility::Immutable,
+    );
+    vec![
         Kernel::udf(
             "left(text, count)",
             "The first characters of the text; an empty text where the count is not above 0.",
@@ -88,6 +94,14 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             octet_length,
         ),
     ]
+}
+
+fn count() -> Coercion {
+    Coercion::new_implicit(
+        TypeSignatureClass::Native(logical_int64()),
+        vec![TypeSignatureClass::Integer],
+        NativeType::Int64,
+    )
 }
 
 /// A text; numbers become theirs.
