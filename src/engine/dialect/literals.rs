@@ -23,13 +23,15 @@ pub(super) fn read(expr: &mut Expr) -> Result<()> {
             Ok(())
         }
         Expr::RLike { pattern, .. } => check_pattern(pattern),
-        Expr::BinaryOp { op, right, .. } => match op {
-            BinaryOperator::PGRegexMatch
-            | BinaryOperator::PGRegexIMatch
-            | BinaryOperator::PGRegexNotMatch
-            | BinaryOperator::PGRegexNotIMatch => check_pattern(right),
-            _ => Ok(()),
-        },
+        Expr::BinaryOp {
+            op:
+                BinaryOperator::PGRegexMatch
+                | BinaryOperator::PGRegexIMatch
+                | BinaryOperator::PGRegexNotMatch
+                | BinaryOperator::PGRegexNotIMatch,
+            right,
+            ..
+        } => check_pattern(right),
         Expr::Cast {
             expr,
             data_type: DataType::Timestamp(..) | DataType::TimestampNtz(_),
