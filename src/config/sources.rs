@@ -247,12 +247,20 @@ fn explain(error: &figment::Error, origin: &Origin) -> Error {
         Kind::UnknownField(..) => {
             format!("{path} in {source} is no setting; correct its name or remove it")
         }
-        // What was found may be a connection string, wherever it stands.
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected)
-            if path.starts_with("clusters") =>
+            if is_of_address(&error.path) =>
         {
             format!("{path} in {source} must be {expected}")
         }
         kind => without_credentials(&format!("{path} in {source}: {kind}")),
     })
+}
+
+/// Whether what was found there may be a connection string: where a cluster is, or a cluster itself.
+fn is_of_address(path: &[String]) -> bool {
+    match path {
+        [clusters, _] => clusters == "clusters",
+        [clusters, _, setting, ..] => clusters == "clusters" && setting == "mongodb",
+        _ => false,
+    }
 }
