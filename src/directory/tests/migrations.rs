@@ -4,7 +4,7 @@ use super::super::schema::{STEPS, apply};
 use super::*;
 
 /// Rows as a program with this many steps wrote them.
-const ROWS: [&str; 7] = [
+const ROWS: [&str; 8] = [
     "INSERT INTO clusters VALUES ('default');
      INSERT INTO organizations (org_id, name, cluster, created_at)
          VALUES ('airline', 'Airline', 'default', 1795521600123);

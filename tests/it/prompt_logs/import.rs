@@ -183,7 +183,7 @@ async fn rejected_lines_are_named_and_the_good_ones_written() {
         (2, "EOF"),
         (4, "segment"),
         (5, "`system`, `history`"),
-        (6, "sequence"),
+        (6, "list of texts"),
     ] {
         let said = said
             .lines()
