@@ -5,6 +5,7 @@
 //! that the engine would overlook; and no text overflows the stack of the caller, whatever its size.
 //! Not here: which tables and scalar functions exist, and every limit on what a query may cost.
 
+mod dialect;
 mod nesting;
 mod overlooked;
 mod place;
@@ -15,7 +16,6 @@ use sqlparser::ast::{
     DescribeAlias, Expr, ObjectName, ObjectNamePart, Query, Select, SetExpr,
     Statement as SqlStatement, TableFactor, Visit, Visitor,
 };
-use sqlparser::dialect::GenericDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
@@ -100,7 +100,7 @@ pub fn parse(sql: &str, names: Names) -> Result<Parsed> {
 }
 
 fn parse_here(sql: &str, names: Names) -> Result<Parsed> {
-    let dialect = GenericDialect {};
+    let dialect = dialect::Lakehouse;
     let mut tokens = Tokenizer::new(&dialect, sql)
         .tokenize_with_location()
         .map_err(|error| syntax_error(sql, error.into()))?;
@@ -351,10 +351,7 @@ impl Visitor for ReadOnly {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Self::Break> {
-        match expr {
-            Expr::Function(function) => overlooked::in_function(function),
-            _ => ControlFlow::Continue(()),
-        }
+        overlooked::in_expr(expr)
     }
 
     /// A string where a table's name belongs is a file or an address in some engines.

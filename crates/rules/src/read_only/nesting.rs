@@ -7,9 +7,9 @@
 //! 50 of them.
 //! Not here: grammar. A text that makes no sense gets some number and is refused by the parser.
 
+use super::dialect::Lakehouse;
 use super::words::{Meaning, is_literal, meaning, retries_before};
 use crate::{Error, Result};
-use sqlparser::dialect::GenericDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -46,7 +46,7 @@ pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
 
 /// An upper bound of the depth of the syntax tree, with a level for each join and set operation.
 pub(super) fn levels(tokens: &[TokenWithSpan]) -> Result<usize> {
-    let dialect = GenericDialect {};
+    let dialect = Lakehouse;
     // This parser only says how tightly each token would bind as an operator.
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.to_vec());
     let mut walk = Walk::default();

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Function, FunctionArguments, GroupByExpr, GroupByWithModifier, OrderByKind, Query, Select,
-    SelectFlavor, SelectItem, TableFactor,
+    Expr, FunctionArguments, GroupByExpr, GroupByWithModifier, OrderByKind, Query, Select,
+    SelectFlavor, SelectItem, SetExpr, SetOperator, SetQuantifier, TableFactor,
 };
 
 use crate::Error;
@@ -17,7 +17,39 @@ pub(super) fn in_query(query: &Query) -> Verdict {
         Some(OrderByKind::Expressions(by)) => by.iter().any(|by| by.with_fill.is_some()),
         _ => false,
     };
-    refuse(&[(fills, "WITH FILL")])
+    refuse(&[
+        (fills, "WITH FILL"),
+        (
+            counts_copies(&query.body),
+            "INTERSECT ALL and EXCEPT ALL, which count the copies of a row; write INTERSECT or EXCEPT, or number the copies \
+             with row_number() on both sides first",
+        ),
+    ])
+}
+
+/// To the engine `{1, 1} EXCEPT ALL {1}` is empty.
+fn counts_copies(body: &SetExpr) -> bool {
+    let mut left_to_see = vec![body];
+    while let Some(body) = left_to_see.pop() {
+        let SetExpr::SetOperation {
+            op,
+            set_quantifier,
+            left,
+            right,
+        } = body
+        else {
+            continue;
+        };
+        let is_all = matches!(
+            set_quantifier,
+            SetQuantifier::All | SetQuantifier::AllByName
+        );
+        if is_all && *op != SetOperator::Union {
+            return true;
+        }
+        left_to_see.extend([left.as_ref(), right]);
+    }
+    false
 }
 
 pub(super) fn in_select(select: &Select) -> Verdict {
@@ -79,13 +111,23 @@ pub(super) fn in_table(factor: &TableFactor) -> Verdict {
     }
 }
 
-/// Of `quantile(0.5)(x)` the engine takes the second brackets alone.
-pub(super) fn in_function(function: &Function) -> Verdict {
-    let two = function.parameters != FunctionArguments::None;
-    refuse(&[(
-        two,
-        "two pairs of brackets; write all arguments between one",
-    )])
+pub(super) fn in_expr(expr: &Expr) -> Verdict {
+    // Of `quantile(0.5)(x)` the engine takes the second brackets alone.
+    let has_two = match expr {
+        Expr::Function(function) => function.parameters != FunctionArguments::None,
+        _ => false,
+    };
+    refuse(&[
+        (
+            has_two,
+            "two pairs of brackets; write all arguments between one",
+        ),
+        (
+            // Which the engine takes for a regular expression that may lie anywhere in the text.
+            matches!(expr, Expr::SimilarTo { .. }),
+            "SIMILAR TO; write LIKE, or RLIKE with a regular expression",
+        ),
+    ])
 }
 
 fn refuse(overlooked: &[(bool, &str)]) -> Verdict {

@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Tokenizer;
 use std::ops::ControlFlow;
 
 fn tokens(sql: &str) -> Vec<TokenWithSpan> {
-    Tokenizer::new(&GenericDialect {}, sql)
+    Tokenizer::new(&Lakehouse, sql)
         .tokenize_with_location()
         .unwrap()
 }
@@ -260,7 +260,7 @@ fn check_bound(sql: &str) {
         let Ok(levels) = levels(&tokens(sql)) else {
             return;
         };
-        let Ok(statements) = Parser::parse_sql(&GenericDialect {}, sql) else {
+        let Ok(statements) = Parser::parse_sql(&Lakehouse, sql) else {
             return;
         };
         let depth = Depth::of(&statements);
