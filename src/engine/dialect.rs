@@ -6,22 +6,26 @@
 //! Operators that depend on types are planned in [`operators`], names of types in [`types`].
 
 mod calls;
+mod guards;
+mod intervals;
 mod lambda;
 mod lateral;
 mod literals;
 mod operators;
 mod types;
+mod using;
 mod words;
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, GroupByExpr, GroupByWithModifier, Ident, JsonPath, JsonPathElem, ObjectName,
-    ObjectNamePart, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement,
-    Subscript, UnaryOperator, Value, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, Expr, GroupByExpr, GroupByWithModifier, Ident, JsonPath,
+    JsonPathElem, ObjectName, ObjectNamePart, OrderByExpr, OrderByKind, Query, Select, SelectItem,
+    SetExpr, Statement, Subscript, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use rules::{Error, Result};
 
+pub(super) use intervals::check_order;
 pub(super) use operators::Operators;
 pub(super) use types::Types;
 pub(super) use words::REWRITTEN;
@@ -57,12 +61,12 @@ impl VisitorMut for Rewriter {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
         fold_exceptions(select);
         group_by_modifier(select);
-        flow(lateral::rewrite(select))
+        flow(using::in_select(select).and_then(|()| lateral::rewrite(select)))
     }
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
         order_by_all(query);
-        ControlFlow::Continue(())
+        flow(using::in_order_by(query))
     }
 }
 
@@ -102,6 +106,17 @@ impl Rewriter {
                 access_chain.iter_mut().for_each(field_by_name);
                 None
             }
+            Expr::Between {
+                expr,
+                negated,
+                low,
+                high,
+            } if [&*low, &*high]
+                .iter()
+                .any(|end| matches!(end.as_ref(), Expr::Interval(_))) =>
+            {
+                Some(between(expr, *negated, low, high))
+            }
             _ => None,
         };
         if let Some(rewritten) = rewritten {
@@ -116,6 +131,27 @@ fn field_by_name(access: &mut AccessExpr) {
     if let AccessExpr::Dot(Expr::Identifier(name)) = access {
         let index = text(&name.value);
         *access = AccessExpr::Subscript(Subscript::Index { index });
+    }
+}
+
+/// `x BETWEEN low AND high` as two comparisons, for which there are planners.
+fn between(expr: &mut Expr, negated: bool, low: &mut Expr, high: &mut Expr) -> Expr {
+    let compared = |left: Expr, op, right: &mut Expr| Expr::BinaryOp {
+        left: Box::new(left),
+        op,
+        right: Box::new(take(right)),
+    };
+    let both = Expr::Nested(Box::new(Expr::BinaryOp {
+        left: Box::new(compared(expr.clone(), BinaryOperator::GtEq, low)),
+        op: BinaryOperator::And,
+        right: Box::new(compared(take(expr), BinaryOperator::LtEq, high)),
+    }));
+    match negated {
+        true => Expr::UnaryOp {
+            op: UnaryOperator::Not,
+            expr: Box::new(both),
+        },
+        false => both,
     }
 }
 

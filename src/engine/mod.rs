@@ -24,6 +24,7 @@ mod server;
 mod sources;
 mod spelling;
 mod spill;
+mod subqueries;
 #[cfg(test)]
 mod walls;
 pub mod worker;

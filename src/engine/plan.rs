@@ -43,7 +43,7 @@ use super::protocol::Request;
 use super::server::Server;
 use super::spelling::{Insensitive, Spelling};
 use super::worker::Settings;
-use super::{dialect, names, sources};
+use super::{dialect, names, sources, subqueries};
 use crate::lake::Lake;
 
 /// Names the unqualified tables resolve to; a query may write `amigo.default.users`.
@@ -175,6 +175,9 @@ pub(super) async fn plan(base: &Base, server: &Arc<Server>, request: &Request) -
     };
     check_size(&plan)?;
     verify(&plan)?;
+    let plan = dialect::check_order(&plan).and_then(|()| subqueries::rewrite(plan, NODES_MAX));
+    let plan = plan.map_err(from_engine)?;
+    check_size(&plan)?;
     let spelling = tables.spelling();
     let fields = plan.schema().fields().iter();
     let fields: Vec<String> = fields.map(|field| field.name().clone()).collect();

@@ -57,9 +57,10 @@ fn told(root: &DataFusionError) -> Told {
         DataFusionError::Plan(text)
         | DataFusionError::Execution(text)
         | DataFusionError::Configuration(text) => Told::Query(tidy(text)),
-        DataFusionError::NotImplemented(text) => {
-            Told::Query(format!("not supported: {}", tidy(text)))
-        }
+        DataFusionError::NotImplemented(text) => Told::Query(match unplanned(text) {
+            Some(told) => told.to_owned(),
+            None => format!("not supported: {}", tidy(text)),
+        }),
         DataFusionError::SQL(error, _) => Told::Query(tidy(&error.to_string())),
         DataFusionError::SchemaError(error, _) => Told::Query(match error.as_ref() {
             SchemaError::DuplicateUnqualifiedField { name } => twice(name),
@@ -91,6 +92,25 @@ fn told(root: &DataFusionError) -> Told {
         },
         _ => Told::Engine,
     }
+}
+
+/// What the engine could make no plan of, which it tells in its own words for trees.
+fn unplanned(text: &str) -> Option<&'static str> {
+    let what = text.strip_prefix("Physical plan does not support logical expression ")?;
+    let of = |kinds: &[&str]| kinds.iter().any(|kind| what.starts_with(kind));
+    Some(if of(&["InSubquery", "Exists"]) {
+        "this subquery behind IN or EXISTS cannot run here: join it, or ask it in WHERE with conditions that compare columns"
+    } else if of(&["ScalarSubquery"]) {
+        "a subquery that names columns of the query around it may compare them with = only, and not under LIMIT: join it, \
+         and group"
+    } else if of(&["OuterReferenceColumn"]) {
+        "this subquery or LATERAL may not name columns of the tables around it in this place, such as under LIMIT or \
+         UNION: join it; for the first rows of each, QUALIFY row_number() OVER (PARTITION BY …) <= n"
+    } else if of(&["WindowFunction"]) {
+        "a window function stands in the SELECT or in QUALIFY"
+    } else {
+        return None;
+    })
 }
 
 fn arrow(error: &ArrowError) -> Told {

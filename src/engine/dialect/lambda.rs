@@ -59,6 +59,10 @@ fn cut_arrow(expr: &mut Expr) -> Option<OneOrManyWithParens<LambdaFunctionParame
         | Expr::IsNotNull(inner)
         | Expr::IsTrue(inner)
         | Expr::IsFalse(inner)
+        | Expr::IsNotTrue(inner)
+        | Expr::IsNotFalse(inner)
+        | Expr::IsDistinctFrom(inner, _)
+        | Expr::IsNotDistinctFrom(inner, _)
         | Expr::Cast { expr: inner, .. }
         | Expr::Like { expr: inner, .. }
         | Expr::ILike { expr: inner, .. }

@@ -9,8 +9,12 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr,
 };
-use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF, cast, lit, when};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, GetFieldAccess, Operator, ScalarUDF, cast, lit, when,
+};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use super::{guards, intervals};
 
 use super::super::functions::Functions;
 
@@ -52,12 +56,33 @@ impl Operators {
         self.call(name, vec![left, right])
     }
 
+    /// `a div b`: the quotient without its fraction.
+    fn whole(&self, left: Expr, right: Expr, schema: &DFSchema) -> Result<Expr> {
+        let are_whole = |side: &Expr| {
+            let data_type = side.get_type(schema)?;
+            Ok::<_, DataFusionError>(data_type.is_integer() || data_type.is_null())
+        };
+        if are_whole(&left)? && are_whole(&right)? {
+            let [left, right] = [left, right].map(|side| cast(side, DataType::Int64));
+            return Ok(left / right);
+        }
+        let quotient = match divides_as_double(&left, &right, schema)? {
+            true => {
+                let args = [left, right].map(|side| cast(side, DataType::Float64));
+                self.call("divide", args.to_vec())?
+            }
+            false => left / right,
+        };
+        Ok(cast(quotient, DataType::Int64))
+    }
+
     /// Lists count from 0, and from -1 backwards.
     fn element(&self, list: Expr, index: Expr, schema: &DFSchema) -> Result<Expr> {
         let from_one = match &index {
             Expr::Literal(value, _) => match value.cast_to(&DataType::Int64) {
                 Ok(value) => match i64::try_from(value) {
-                    Ok(index) if index >= 0 => lit(index + 1),
+                    // No list is longer than that.
+                    Ok(index) if index >= 0 => lit(index.min(i64::from(i32::MAX)) + 1),
                     Ok(index) => lit(index),
                     Err(_) => index,
                 },
@@ -93,8 +118,32 @@ impl ExprPlanner for Operators {
                 self.planned("divide", args.to_vec())
             }
             BinaryOperator::MyIntegerDivide | BinaryOperator::DuckIntegerDivide => {
-                let [left, right] = [left, right].map(|side| cast(side, DataType::Int64));
-                Ok(PlannerResult::Planned(left / right))
+                Ok(PlannerResult::Planned(self.whole(left, right, schema)?))
+            }
+            BinaryOperator::Plus => Ok(PlannerResult::Original(RawBinaryExpr {
+                op,
+                left: intervals::with_time(left.clone(), &right, schema)?,
+                right: intervals::with_time(right, &left, schema)?,
+            })),
+            BinaryOperator::Minus => Ok(PlannerResult::Original(RawBinaryExpr {
+                op,
+                left: intervals::with_time(left, &right, schema)?,
+                right,
+            })),
+            BinaryOperator::And | BinaryOperator::Or => {
+                let operator = match op {
+                    BinaryOperator::And => Operator::And,
+                    _ => Operator::Or,
+                };
+                let right = match guards::guarded(&left, operator, &right, schema)? {
+                    Some(guarded) => guarded,
+                    None => right,
+                };
+                Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
+            }
+            op if intervals::is_comparison(&op) => {
+                let [left, right] = intervals::compared(left, right, schema)?;
+                Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
             }
             op => Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),
         }

@@ -160,6 +160,32 @@ fn a_list_is_unnested_beside_its_table() {
 }
 
 #[test]
+fn a_column_of_using_is_the_one_that_is_there() {
+    check(
+        "id FROM a JOIN b USING (id) WHERE id = 1 AND EXISTS (SELECT id FROM c)",
+        "a.id FROM a JOIN b USING(id) WHERE a.id = 1 AND EXISTS (SELECT id FROM c)",
+    );
+    check(
+        "id FROM a x RIGHT JOIN b y USING (id) ORDER BY id, f(id)",
+        "y.id FROM a x RIGHT JOIN b y USING(id) ORDER BY id, f(id)",
+    );
+    check(
+        "v, count(*) AS id FROM a FULL JOIN b USING (id) GROUP BY v HAVING id > 1",
+        "v, count(*) AS id FROM a FULL JOIN b USING(id) GROUP BY v HAVING id > 1",
+    );
+    check(
+        "v FROM a FULL JOIN b USING (id) JOIN c ON c.x = id ORDER BY id",
+        "v FROM a FULL JOIN b USING(id) JOIN c ON c.x = coalesce(a.id, b.id) ORDER BY coalesce(a.id, b.id)",
+    );
+    check_refused("* FROM a RIGHT JOIN b USING (id)", "coalesce");
+    check_refused("a FROM a NATURAL FULL JOIN b", "write ON");
+    check_refused(
+        "a FROM x JOIN (a RIGHT JOIN b USING (id)) ON true",
+        "write ON",
+    );
+}
+
+#[test]
 fn what_cannot_be_had_names_what_to_write_instead() {
     check_refused("from_json(a, 'b INT').b", "get_json_object");
     check_refused("posexplode(a)", "unnest");
