@@ -82,7 +82,7 @@ impl Operators {
             Expr::Literal(value, _) => match value.cast_to(&DataType::Int64) {
                 Ok(value) => match i64::try_from(value) {
                     // No list is longer than that.
-                    Ok(index) if index >= 0 => lit(index.min(i64::from(i32::MAX)) + 1),
+                    Ok(index) if index >= 0 => lit(index.min(i64::from(i32::MAX) - 1) + 1),
                     Ok(index) => lit(index),
                     Err(_) => index,
                 },
