@@ -244,7 +244,7 @@ async fn folders_of_files_are_tables_and_a_new_file_is_seen_by_the_next_query() 
             ("SELECT note FROM people WHERE code = '9'", json!([["new"]])),
             (
                 "SELECT later, count(*) FROM clicks GROUP BY later ORDER BY later",
-                json!([[true, 1], [null, 2]]),
+                json!([[null, 2], [true, 1]]),
             ),
             ("SELECT DISTINCT day FROM daily", json!([["2026-01-06"]])),
         ],
