@@ -51,8 +51,12 @@ pub(super) fn tell(detail: Value) -> Extension<Told> {
     })
 }
 
-/// An act in the organization.
+/// An act in the organization. Several may have a key to one user; the detail says whose it was.
 pub(super) fn opening(org: &OrgId, actor: Actor, seen: &Seen, deed: Deed) -> Opening {
+    let deed = match seen.api_key_id() {
+        Some(id) => deed.and("signed_in_with", id),
+        None => deed,
+    };
     Opening {
         org_id: Some(org.clone()),
         actor,

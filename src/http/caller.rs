@@ -93,6 +93,9 @@ pub(super) async fn identify(
         seen.note(&claims.org, &claims.user);
         credentials.agree(org, &claims.org, &claims.user)?;
         let caller = app.identity.caller(&claims).await?;
+        if let Some(id) = &claims.api_key_id {
+            seen.note_api_key(id);
+        }
         Ok((caller, claims))
     };
     work.instrument(info_span!(target: TARGET, "authenticate"))

@@ -27,6 +27,7 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     caller: Arc<OnceLock<(String, String)>>,
+    api_key_id: Arc<OnceLock<String>>,
     pub(super) request_id: String,
     pub(super) client_address: String,
 }
@@ -35,6 +36,7 @@ impl Seen {
     fn of(client: &Client, id: &HeaderValue) -> Self {
         Self {
             caller: Arc::default(),
+            api_key_id: Arc::default(),
             request_id: id.to_str().unwrap_or_default().to_owned(),
             client_address: client.address.to_string(),
         }
@@ -43,6 +45,15 @@ impl Seen {
     pub(super) fn note(&self, org: &OrgId, user: &UserId) {
         // A request has one caller; a second note would be the same one.
         let _ = self.caller.set((org.to_string(), user.to_string()));
+    }
+
+    /// The API key that the caller signed in with.
+    pub(super) fn note_api_key(&self, id: &str) {
+        let _ = self.api_key_id.set(id.to_owned());
+    }
+
+    pub(super) fn api_key_id(&self) -> Option<&str> {
+        self.api_key_id.get().map(String::as_str)
     }
 }
 

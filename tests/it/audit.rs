@@ -167,7 +167,13 @@ async fn what_changes_keys_and_who_signs_in_is_recorded() {
     let id = key["api_key_id"].as_str().unwrap();
     let secret = key["api_key"].as_str().unwrap().to_owned();
     let pair = (id.to_owned(), secret.clone());
-    assert_eq!(server.sign_in(ORG, &pair, USER).await.status, 200);
+    let signed_in = server.sign_in(ORG, &pair, USER).await;
+    assert_eq!(signed_in.status, 200);
+    // Which of a user's keys it was, each act says.
+    let token = signed_in.json()["id_token"].as_str().unwrap().to_owned();
+    server.logs(&token, ORG, "c/").await.detail(403);
+    let refused = act(&data, ORG, "Admin:GetPromptLogs");
+    assert_eq!(Act::detail(&refused.first)["signed_in_with"], id);
     let wrong = (id.to_owned(), "wrong".to_owned());
     server.sign_in(ORG, &wrong, USER).await.detail(401);
     server.sign_in("nix", &wrong, USER).await.detail(404);

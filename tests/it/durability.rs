@@ -79,7 +79,8 @@ fn next(events: &[Event], from: usize, wanted: &Event) -> usize {
     })
 }
 
-/// The events up to an answer: data file, its folder, commit, its folder, each synced before the next has a name.
+/// The events up to an answer: data file, its folder, commit, its folder. Each file is synced before it has its name, and its
+/// folder before the next one has.
 #[track_caller]
 fn check(events: &[Event], data: &Path) {
     let is_named = |end: &str, event: &Event| matches!(event, Event::Named(path) if path.to_string_lossy().ends_with(end));
@@ -94,15 +95,21 @@ fn check(events: &[Event], data: &Path) {
     let (Event::Named(file), Event::Named(commit)) = (&events[file_at], &events[commit_at]) else {
         unreachable!()
     };
+    for (named, at) in [(file, file_at), (commit, commit_at)] {
+        let unfinished = format!("{}#", named.display());
+        let is_it = |event: &Event| matches!(event, Event::Synced(path) if path.to_string_lossy().starts_with(&unfinished));
+        assert!(
+            events[..at].iter().any(is_it),
+            "{named:?} has its name before it is on disk: {events:#?}"
+        );
+    }
     let folder = |path: &Path| Event::Synced(path.parent().unwrap().to_owned());
-    let synced = next(events, file_at, &Event::Synced(file.clone()));
-    let synced = next(events, synced, &folder(file));
+    let synced = next(events, file_at, &folder(file));
     assert!(
         synced < commit_at,
         "the commit has its name before its data file is on disk: {events:#?}"
     );
-    let synced = next(events, commit_at, &Event::Synced(commit.clone()));
-    next(events, synced, &folder(commit));
+    next(events, commit_at, &folder(commit));
     // A new folder is on disk when the one it stands in is.
     for (at, event) in events.iter().enumerate() {
         if let Event::Made(made) = event

@@ -1,7 +1,7 @@
 //! What is recorded: one name an act, in the form of a permission. Where an endpoint asks for a permission, the act has its
 //! name.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The acts, each with its name and what it is, for docs/audit.md.
 macro_rules! actions {
@@ -103,6 +103,16 @@ impl Deed {
     #[must_use]
     pub fn with(mut self, detail: Value) -> Self {
         self.detail = Some(detail);
+        self
+    }
+
+    /// With one more thing in its detail.
+    #[must_use]
+    pub fn and(mut self, name: &str, value: &str) -> Self {
+        let detail = self.detail.get_or_insert_with(|| json!({}));
+        if let Some(detail) = detail.as_object_mut() {
+            detail.insert(name.to_owned(), value.into());
+        }
         self
     }
 }
