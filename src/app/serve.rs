@@ -112,11 +112,9 @@ impl App {
         let patience =
             Duration::from_secs(self.config.limits.download_idle_seconds) + AFTER_DOWNLOADS;
         let headers = Duration::from_secs(settings.header_seconds);
-        let proxies = settings.trusted_proxies.clone();
+        let server = settings.clone();
         // A proxy on the same machine may not be named, and its connections are everybody's.
-        let is_proxy = move |address: IpAddr| {
-            address.is_loopback() || proxies.iter().any(|proxy| proxy.contains(address))
-        };
+        let is_proxy = move |address: IpAddr| address.is_loopback() || server.trusts(address);
         let listener = Listener::new(listener, settings.connections, patience, is_proxy);
         let mut server = Server::<Peer>::from_listener(listener)
             .http1_only()

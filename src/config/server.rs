@@ -1,6 +1,6 @@
 //! The section `server` of the settings.
 
-use std::net::{AddrParseError, Ipv4Addr, SocketAddr};
+use std::net::{AddrParseError, IpAddr, Ipv4Addr, SocketAddr};
 
 use rules::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,12 @@ impl Server {
     /// Whether the server itself speaks TLS.
     pub fn is_tls(&self) -> bool {
         !self.tls_certificate.is_empty()
+    }
+
+    /// Whether a proxy at this address is believed.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let mut proxies = self.trusted_proxies.iter();
+        proxies.any(|proxy| proxy.contains(address))
     }
 
     /// Where metrics are served, if anywhere.

@@ -90,12 +90,9 @@ pub(super) async fn identify(
     })?;
     let work = async {
         let claims = app.identity.verify(credentials.token()).await?;
-        seen.note(&claims.org, &claims.user);
+        seen.note(&claims.org, &claims.user, claims.api_key_id.as_deref());
         credentials.agree(org, &claims.org, &claims.user)?;
         let caller = app.identity.caller(&claims).await?;
-        if let Some(id) = &claims.api_key_id {
-            seen.note_api_key(id);
-        }
         Ok((caller, claims))
     };
     work.instrument(info_span!(target: TARGET, "authenticate"))
@@ -219,12 +216,12 @@ where
     .await
 }
 
-/// Checks, in the order of the wire contract (section 3), that the request may write prompt logs; returns the organization
-/// and who writes.
+/// The organization and the caller of an endpoint without a limit a minute, checked in the order of the wire contract
+/// (section 3).
 ///
 /// # Errors
-/// As [`cluster`], [`authenticate`], [`located`] and [`permitted`].
-pub(super) async fn may_write_logs(
+/// As [`cluster`], [`authenticate`] and [`located`].
+pub(super) async fn known(
     app: &App,
     org: &OrgId,
     headers: &HeaderMap,
@@ -233,6 +230,20 @@ pub(super) async fn may_write_logs(
     let cluster = cluster(app, headers).await?;
     let caller = authenticate(app, org, headers, seen).await?;
     let organization = located(app, org, cluster.as_ref()).await?;
+    Ok((organization, caller))
+}
+
+/// [`known`] of a request that may write prompt logs.
+///
+/// # Errors
+/// As [`known`] and [`permitted`].
+pub(super) async fn may_write_logs(
+    app: &App,
+    org: &OrgId,
+    headers: &HeaderMap,
+    seen: &Seen,
+) -> Result<(directory::Organization, Caller)> {
+    let (organization, caller) = known(app, org, headers, seen).await?;
     permitted(&caller, org, "Admin:WritePromptLogs")?;
     Ok((organization, caller))
 }

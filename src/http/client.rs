@@ -27,10 +27,7 @@ impl Client {
     /// The client of a request that came from `peer` with these headers.
     pub(super) fn of(peer: SocketAddr, headers: &HeaderMap, settings: &config::Server) -> Self {
         let peer = peer.ip().to_canonical();
-        let trusted = |address| {
-            let mut proxies = settings.trusted_proxies.iter();
-            proxies.any(|proxy| proxy.contains(address))
-        };
+        let trusted = |address| settings.trusts(address);
         let host = headers.get(HOST).and_then(|host| host.to_str().ok());
         if !trusted(peer) {
             return Self {

@@ -26,34 +26,39 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 /// Where the request came from, for the logs; who it turned out to come from is filled in by `caller`.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
-    caller: Arc<OnceLock<(String, String)>>,
-    api_key_id: Arc<OnceLock<String>>,
+    caller: Arc<OnceLock<SeenCaller>>,
     pub(super) request_id: String,
     pub(super) client_address: String,
+}
+
+#[derive(Debug)]
+struct SeenCaller {
+    org: String,
+    user: String,
+    api_key_id: Option<String>,
 }
 
 impl Seen {
     fn of(client: &Client, id: &HeaderValue) -> Self {
         Self {
             caller: Arc::default(),
-            api_key_id: Arc::default(),
             request_id: id.to_str().unwrap_or_default().to_owned(),
             client_address: client.address.to_string(),
         }
     }
 
-    pub(super) fn note(&self, org: &OrgId, user: &UserId) {
+    /// The caller, and the API key of a token that was signed in with one.
+    pub(super) fn note(&self, org: &OrgId, user: &UserId, api_key_id: Option<&str>) {
         // A request has one caller; a second note would be the same one.
-        let _ = self.caller.set((org.to_string(), user.to_string()));
-    }
-
-    /// The API key that the caller signed in with.
-    pub(super) fn note_api_key(&self, id: &str) {
-        let _ = self.api_key_id.set(id.to_owned());
+        let _ = self.caller.set(SeenCaller {
+            org: org.to_string(),
+            user: user.to_string(),
+            api_key_id: api_key_id.map(str::to_owned),
+        });
     }
 
     pub(super) fn api_key_id(&self) -> Option<&str> {
-        self.api_key_id.get().map(String::as_str)
+        self.caller.get()?.api_key_id.as_deref()
     }
 }
 
@@ -103,9 +108,9 @@ pub(super) async fn request(
         ))
         .into_response()
     });
-    let (org, user) = seen.caller.get().map_or((None, None), |(org, user)| {
-        (Some(org.as_str()), Some(user.as_str()))
-    });
+    let caller = seen.caller.get();
+    let caller = caller.map(|caller| (caller.org.as_str(), caller.user.as_str()));
+    let (org, user) = caller.unzip();
     let route = route.as_deref().unwrap_or("-");
     let (status, took) = (response.status().as_u16(), started.elapsed());
     app.metrics.answered(route, method.as_str(), status, took);

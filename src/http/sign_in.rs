@@ -69,7 +69,7 @@ pub(super) async fn post(
         // What cannot be a user's id is no user; the answer is the same as for any other unknown one.
         let user_id = UserId::parse(&credentials.user_id).ok();
         if let Some(user_id) = &user_id {
-            seen.note(&org, user_id);
+            seen.note(&org, user_id, None);
         }
         located(&app, &org, cluster.as_ref()).await?;
         let actor = Actor::Claimed(org.clone(), user_id.clone());

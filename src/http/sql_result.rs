@@ -18,7 +18,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::audited::{self, Told, opening};
-use super::caller::{Within, administer, authenticate, cluster, located};
+use super::caller::{Within, administer, known};
 use super::client::Client;
 use super::layers::Seen;
 use super::openapi::{
@@ -101,9 +101,7 @@ pub(super) async fn status(
     Extension(client): Extension<Client>,
     headers: HeaderMap,
 ) -> Result<Json<Report>, Problem> {
-    let cluster = cluster(&app, &headers).await?;
-    let caller = authenticate(&app, &org, &headers, &seen).await?;
-    located(&app, &org, cluster.as_ref()).await?;
+    let (_, caller) = known(&app, &org, &headers, &seen).await?;
     sql_query::authorise(&app.directory, &org, &caller).await?;
     let status = app.queries.query(&org, &caller, &query_id).await?;
     Ok(Json(report(&app, &client, status)?))

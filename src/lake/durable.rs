@@ -50,11 +50,7 @@ impl Durable {
     async fn put(&self, location: &Path, payload: PutPayload, is_new: bool) -> Result<PutResult> {
         let file = self.inner.path_to_filesystem(location)?;
         let (folders, path) = (Arc::clone(&self.folders), location.to_string());
-        let put = tokio::task::spawn_blocking(move || folders.put(&file, &payload, is_new));
-        let put = put
-            .await
-            .map_err(io::Error::other)
-            .and_then(|result| result);
+        let put = off_thread(move || folders.put(&file, &payload, is_new)).await;
         put.map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => object_store::Error::AlreadyExists {
                 path,
@@ -76,12 +72,13 @@ impl Durable {
 }
 
 async fn sync(file: PathBuf, folders: Arc<Folders>) -> Result<()> {
-    let synced = tokio::task::spawn_blocking(move || folders.sync(&file));
-    let result = synced
-        .await
-        .map_err(io::Error::other)
-        .and_then(|result| result);
-    result.map_err(failed)
+    let synced = off_thread(move || folders.sync(&file)).await;
+    synced.map_err(failed)
+}
+
+async fn off_thread(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(io::Error::other).and_then(|result| result)
 }
 
 fn failed(source: io::Error) -> object_store::Error {

@@ -283,10 +283,7 @@ fn type_of_cast(name: &str) -> Option<DataType> {
 
 /// Spark's short names of units.
 fn full_unit(args: &mut [Expr]) {
-    let Expr::Value(value) = &args[0] else {
-        return;
-    };
-    let Value::SingleQuotedString(unit) = &value.value else {
+    let Some(unit) = literals::text_of(&args[0]) else {
         return;
     };
     let full = match unit.to_ascii_lowercase().as_str() {

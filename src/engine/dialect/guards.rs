@@ -10,7 +10,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue, TableReference};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::utils::{conjunction, disjunction};
+use datafusion::logical_expr::utils::{conjunction, disjunction, split_binary};
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, lit, when};
 
 /// Guards larger than that are left out: each guard may hold those before it.
@@ -26,7 +26,7 @@ pub(super) fn guarded(
     if !right.exists(|expr| may_fail(expr, schema))? {
         return Ok(None);
     }
-    let parts = parts(left, op);
+    let parts = split_binary(left, op);
     let rewritten = right.clone().transform_down(|expr| {
         // In there the left side's columns mean nothing, or other rows.
         if matches!(
@@ -75,20 +75,6 @@ fn may_fail(expr: &Expr, schema: &DFSchema) -> Result<bool> {
         _ => false,
     };
     Ok(may && !expr.column_refs().is_empty())
-}
-
-/// The conditions that an AND, or OR, consists of.
-fn parts(expr: &Expr, op: Operator) -> Vec<&Expr> {
-    let (mut parts, mut left_to_see) = (Vec::new(), vec![expr]);
-    while let Some(expr) = left_to_see.pop() {
-        match expr {
-            Expr::BinaryExpr(inner) if inner.op == op => {
-                left_to_see.extend([inner.right.as_ref(), inner.left.as_ref()]);
-            }
-            expr => parts.push(expr),
-        }
-    }
-    parts
 }
 
 fn tables(expr: &Expr) -> HashSet<Option<&TableReference>> {

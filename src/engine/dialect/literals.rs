@@ -67,7 +67,8 @@ pub(super) fn try_instant(mut expr: Expr) -> Expr {
     }
 }
 
-fn text_of(expr: &Expr) -> Option<&str> {
+/// The text that a constant is.
+pub(super) fn text_of(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Value(value) => match &value.value {
             Value::SingleQuotedString(text) => Some(text),

@@ -233,16 +233,21 @@ pub(super) fn json(value: &Value<'_>) -> String {
     }
 }
 
-/// The name for a field's binary content: a `data:` address, or base64 beside the type of something that is no text.
-fn blob_in(fields: &Value<'_>, name: &str, value: &Value<'_>) -> Option<String> {
+/// The type and the text of a field's binary content: a `data:` address, or base64 beside the type of something that is no
+/// text.
+fn blob_in<'v>(
+    fields: &'v Value<'_>,
+    name: &str,
+    value: &'v Value<'_>,
+) -> Option<(&'v str, &'v str)> {
     let text = value.text()?;
-    if is_inline(text) {
-        return Some(address(text));
+    if let Some(inline) = inline(text) {
+        return Some(inline);
     }
     let binary = ["audio/", "image/", "video/", "application/pdf"];
     let kind = mime_type(fields).filter(|_| name == "data")?;
     let is_binary = binary.iter().any(|binary| kind.starts_with(binary));
-    (is_binary && BASE64.decode(text.trim()).is_ok()).then(|| blob(Some(kind), text))
+    (is_binary && BASE64.decode(text.trim()).is_ok()).then_some((kind, text))
 }
 
 /// A message's `audio` with a name in the place of its content.
@@ -277,7 +282,7 @@ fn named(value: &Value<'_>) -> Value<'static> {
         Value::Map(fields) => {
             let fields = fields.iter().map(|(name, field)| {
                 let field = match blob_in(value, name, field) {
-                    Some(blob) => Value::Text(blob.into()),
+                    Some((kind, text)) => Value::Text(blob(Some(kind), text).into()),
                     None => named(field),
                 };
                 (name.to_string().into(), field)
@@ -288,16 +293,15 @@ fn named(value: &Value<'_>) -> Value<'static> {
     }
 }
 
-fn is_inline(text: &str) -> bool {
-    let head = text
-        .strip_prefix("data:")
-        .and_then(|rest| rest.split_once(','));
-    head.is_some_and(|(kind, _)| kind.ends_with(";base64"))
+/// The type and the base64 of a `data:` address.
+fn inline(text: &str) -> Option<(&str, &str)> {
+    let (kind, data) = text.strip_prefix("data:")?.split_once(',')?;
+    Some((kind.strip_suffix(";base64")?, data))
 }
 
 /// Content that is given as base64, or by its address.
 fn given(mime_type: Option<&str>, text: &str) -> String {
-    if is_inline(text) || text.contains("://") {
+    if inline(text).is_some() || text.contains("://") {
         address(text)
     } else {
         blob(mime_type, text)
@@ -306,10 +310,7 @@ fn given(mime_type: Option<&str>, text: &str) -> String {
 
 /// Content elsewhere, or in a `data:` address.
 pub(super) fn address(url: &str) -> String {
-    let inline = url
-        .strip_prefix("data:")
-        .and_then(|rest| rest.split_once(','));
-    match inline.and_then(|(kind, data)| Some((kind.strip_suffix(";base64")?, data))) {
+    match inline(url) {
         Some((mime_type, data)) => blob(Some(mime_type), data),
         None => reference("uri", None, url),
     }
