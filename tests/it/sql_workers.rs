@@ -161,6 +161,13 @@ fn nice(folder: &std::path::Path) -> Option<i32> {
         .ok()
 }
 
+/// None where there is no limit.
+fn hard_limit(pid: u32, name: &str) -> Option<u64> {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap().split_whitespace().nth(1)?.parse().ok()
+}
+
 #[tokio::test]
 async fn the_kernel_limits_every_worker() {
     let settings = [
@@ -173,17 +180,11 @@ async fn the_kernel_limits_every_worker() {
     server.rows(&token, "org0", "SELECT 1").await;
     let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     for pid in children(server.pid()) {
-        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
-        let hard = |name: &str| {
-            let line = limits
-                .lines()
-                .find_map(|line| line.strip_prefix(name))
-                .unwrap();
-            let hard = line.split_whitespace().nth(1).unwrap();
-            hard.parse::<u64>()
-                .unwrap_or_else(|_| panic!("{name}: {hard}"))
-        };
-        assert_eq!(hard("Max cpu time"), (600 + 7) * (cores + 1));
+        // A worker that has only begun sets its limits first, the one of the processor last.
+        wait_for("the limit of the processor's time", || {
+            (hard_limit(pid, "Max cpu time")? == (600 + 7) * (cores + 1)).then_some(())
+        });
+        let hard = |name| hard_limit(pid, name).unwrap();
         assert_eq!(
             hard("Max address space"),
             // The memory, and the stacks of all threads: those that compute, those that read, the one that plans.
