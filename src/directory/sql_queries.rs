@@ -180,6 +180,19 @@ impl Directory {
         row.as_ref().map(sql_query).transpose()
     }
 
+    /// Whether who asked the query is still a user: who got the same id later is another one.
+    pub async fn has_submitter(&self, query: &SqlQuery) -> Result<bool> {
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM users WHERE org_id = ? AND user_id = ? AND created_at <= ?)",
+        )
+        .bind(query.user_org_id.as_str())
+        .bind(query.user_id.as_str())
+        .bind(query.created_at.timestamp_millis())
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed)
+    }
+
     /// The organization's queries in the order they were asked, behind the one of that id, `limit` at most; those of one
     /// user where one is given.
     pub async fn sql_queries(

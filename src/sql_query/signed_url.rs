@@ -164,3 +164,96 @@ pub fn forged() -> Error {
 pub(super) fn expired() -> Error {
     Error::new(Kind::Gone, "the result has expired; run the query again")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct House {
+        _folder: tempfile::TempDir,
+        directory: Directory,
+        clock: Clock,
+    }
+
+    impl House {
+        async fn new() -> Self {
+            let folder = tempfile::TempDir::new().unwrap();
+            let file = folder.path().join("directory.db");
+            Self {
+                _folder: folder,
+                directory: Directory::open(&file).await.unwrap(),
+                clock: Clock::fixed(DateTime::from_timestamp(1_795_521_600, 0).unwrap()),
+            }
+        }
+
+        /// As one process has it.
+        async fn signer(&self) -> Signer {
+            let (directory, clock) = (self.directory.clone(), self.clock.clone());
+            Signer::open(directory, clock).await.unwrap()
+        }
+
+        fn url(&self, hours: i64) -> SignedUrl {
+            SignedUrl {
+                org_id: OrgId::parse("acme").unwrap(),
+                query_id: "q1".to_owned(),
+                format: Format::Csv,
+                expires_at: self.clock.now() + TimeDelta::hours(hours),
+            }
+        }
+    }
+
+    /// The name of the secret, and the signature.
+    fn signed(path: &str) -> (&str, &str) {
+        let (_, signed) = path.split_once("&key=").unwrap();
+        signed.split_once("&signature=").unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_url_holds_until_the_second_it_names() {
+        let house = House::new().await;
+        let (signer, url) = (house.signer().await, house.url(24));
+        let path = signer.sign(&url).await.unwrap();
+        let (kid, signature) = signed(&path);
+        house
+            .clock
+            .advance(TimeDelta::hours(24) - TimeDelta::milliseconds(1));
+        assert!(signer.verify(&url, kid, signature).await.is_ok());
+        house.clock.advance(TimeDelta::milliseconds(1));
+        let gone = signer.verify(&url, kid, signature).await.unwrap_err();
+        assert_eq!(*gone.kind(), Kind::Gone);
+    }
+
+    #[tokio::test]
+    async fn a_secret_signs_for_a_week_and_verifies_until_its_urls_are_long_gone() {
+        let house = House::new().await;
+        let (signer, old) = (house.signer().await, house.url(720));
+        let first = signer.sign(&old).await.unwrap();
+        let (old_kid, old_signature) = signed(&first);
+        house
+            .clock
+            .advance(TimeDelta::days(KEY_DAYS) - TimeDelta::seconds(1));
+        let same = signer.sign(&house.url(720)).await.unwrap();
+        assert_eq!(signed(&same).0, old_kid);
+        house.clock.advance(TimeDelta::seconds(1));
+        let new = house.url(720);
+        let second = signer.sign(&new).await.unwrap();
+        let (new_kid, new_signature) = signed(&second);
+        assert_ne!(new_kid, old_kid, "the secret is not replaced");
+        // Another process, and one that has been there all the time.
+        let other = house.signer().await;
+        for signer in [&signer, &other] {
+            let until = signer.verify(&old, old_kid, old_signature).await.unwrap();
+            assert_eq!(until, house.clock.now(), "it signs no longer");
+            assert!(signer.verify(&new, new_kid, new_signature).await.is_ok());
+            let mixed = signer.verify(&old, new_kid, old_signature).await;
+            assert_eq!(*mixed.unwrap_err().kind(), Kind::Forbidden);
+        }
+        // Forgotten when the next one comes that is old enough: its URL was to expire long before.
+        house.clock.advance(TimeDelta::days(KEPT_DAYS));
+        signer.sign(&house.url(1)).await.unwrap();
+        house.clock.advance(TimeDelta::days(KEY_DAYS + 1));
+        signer.sign(&house.url(1)).await.unwrap();
+        let forgotten = signer.verify(&old, old_kid, old_signature).await;
+        assert_eq!(*forgotten.unwrap_err().kind(), Kind::Forbidden);
+    }
+}

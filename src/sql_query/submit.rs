@@ -335,9 +335,7 @@ impl SqlQueries {
         {
             return Err(forged());
         }
-        let submitter = (&query.user_org_id, &query.user_id);
-        let own = self.directory.sql_query(org, Some(submitter), id).await?;
-        if own.is_none() {
+        if !self.directory.has_submitter(&query).await? {
             return Err(expired());
         }
         let reason = || query.error.clone().unwrap_or_default();

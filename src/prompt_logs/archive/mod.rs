@@ -31,6 +31,8 @@ pub use ledger::{Delivery, Ledger};
 /// What the body is sent in: large enough for one system call to carry much, small enough to hold two of.
 const FRAME_BYTES: usize = 256 * 1024;
 const FRAMES_AHEAD: usize = 2;
+/// A log that a client may take minutes for: nothing else is held beside it.
+const LARGE_BYTES: usize = 8 * 1024 * 1024;
 /// What the names of a log's entries end in.
 const SYSTEM_ENTRY: &str = "-system";
 const HISTORY_ENTRY: &str = "-history";
@@ -223,15 +225,19 @@ impl Writer {
         self.push(out).await
     }
 
-    /// Gathers small buffers into frames; cuts large ones, which are not copied.
+    /// Gathers small buffers into frames; cuts large ones, which are not copied: but parts of a very large log are, so that
+    /// the last of them does not keep all of it while the next one is read.
     async fn push(&mut self, buffers: Vec<Bytes>) -> Result<(), Stop> {
         for mut buffer in buffers {
             self.bytes += buffer.len() as u64;
             if self.frame.len() + buffer.len() > FRAME_BYTES {
                 self.flush().await?;
             }
+            let is_copied = buffer.len() > LARGE_BYTES;
             while buffer.len() >= FRAME_BYTES {
-                self.send(buffer.split_to(FRAME_BYTES)).await?;
+                let frame = buffer.split_to(FRAME_BYTES);
+                let copied = || Bytes::copy_from_slice(&frame);
+                self.send(if is_copied { copied() } else { frame }).await?;
             }
             self.frame.extend_from_slice(&buffer);
         }

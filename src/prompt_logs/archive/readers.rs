@@ -4,40 +4,50 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::LARGE_BYTES;
 use crate::lake::prompt_log_table::{HISTORY, SYSTEM};
 use crate::prompt_logs::files::{OpenFile, Rows};
 use crate::prompt_logs::select::{Entry, Selection};
 
 /// A batch and a row of it; `None`: the log cannot be read.
 type Log = Option<(RecordBatch, usize)>;
+
+/// Batches that are held at once: the one in use, and the one read meanwhile.
+const BATCHES: usize = 2;
+
 /// Logs of one batch that follow each other.
-type Run = Vec<Log>;
+struct Run {
+    logs: std::vec::IntoIter<Log>,
+    /// Given back with the batch.
+    _held: OwnedSemaphorePermit,
+}
 
 /// The permitted logs of a selection, in its order.
 pub(super) struct Ahead {
     runs: mpsc::Receiver<Run>,
-    run: std::vec::IntoIter<Log>,
+    run: Option<Run>,
 }
 
 /// Begins to read, on a thread of its own: decoding takes about as long as what is done with it.
 pub(super) fn ahead(selection: Arc<Selection>) -> Ahead {
-    let (sender, runs) = mpsc::channel(1);
+    let (sender, runs) = mpsc::channel(BATCHES);
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || runtime.block_on(read(selection, sender)));
-    let run = Vec::new().into_iter();
-    Ahead { runs, run }
+    Ahead { runs, run: None }
 }
 
 impl Ahead {
     /// The next permitted log; `None` when there is none, because reading ended before its end.
     pub(super) async fn next(&mut self) -> Option<Log> {
         loop {
-            if let Some(log) = self.run.next() {
+            if let Some(log) = self.run.as_mut().and_then(|run| run.logs.next()) {
                 return Some(log);
             }
-            self.run = self.runs.recv().await?.into_iter();
+            // Let go before the next one is waited for.
+            self.run = None;
+            self.run = Some(self.runs.recv().await?);
         }
     }
 }
@@ -47,18 +57,30 @@ async fn read(selection: Arc<Selection>, runs: mpsc::Sender<Run>) {
     let mut readers = Readers::new(Arc::clone(&selection));
     let entries = selection.entries.iter().enumerate();
     let mut entries = entries.filter(|(_, entry)| entry.access.is_ok()).peekable();
-    // Room first, then the batch: there are two at most, this one and the one in use.
-    while let Ok(room) = runs.reserve().await {
-        let Some((index, entry)) = entries.next() else {
-            return;
-        };
-        let mut run = vec![readers.log(index, entry).await];
+    let room = Arc::new(Semaphore::new(BATCHES));
+    // Room first, then the batch.
+    while let Ok(mut held) = Arc::clone(&room).acquire_owned().await
+        && !runs.is_closed()
+        && let Some((index, entry)) = entries.next()
+    {
+        let log = readers.log(index, entry).await;
+        let bytes = log.as_ref().map(|(batch, _)| batch.get_array_memory_size());
+        let mut logs = vec![log];
         while let Some((index, entry)) =
             entries.next_if(|(_, next)| next.file == entry.file && readers.has_batch(next.file))
         {
-            run.push(readers.log(index, entry).await);
+            logs.push(readers.log(index, entry).await);
         }
-        room.send(run);
+        // Its place is beside none.
+        if bytes > Some(LARGE_BYTES)
+            && let Ok(rest) = Arc::clone(&room).acquire_owned().await
+        {
+            held.merge(rest);
+        }
+        let logs = logs.into_iter();
+        if runs.send(Run { logs, _held: held }).await.is_err() {
+            return;
+        }
     }
 }
 

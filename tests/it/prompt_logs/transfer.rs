@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{ORG, check, noise, serve};
-use crate::support::{Answer, SUPER_ADMINISTRATOR, Server, log, memory};
+use crate::support::{Answer, Data, SUPER_ADMINISTRATOR, Server, log, memory};
 
 /// Sends a download by hand and reads nothing of the answer.
 pub(crate) fn start_download(server: &Server, token: &str, prefix: &str) -> TcpStream {
@@ -227,6 +227,42 @@ async fn slow_clients_hold_little_memory_and_are_dropped_when_they_stop() {
     for download in stopped {
         assert!(!rest(download).ends_with(b"\r\n0\r\n\r\n"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_waits_within_a_large_log_holds_that_one_alone() {
+    const LOG_BYTES: usize = 40_000_000;
+    const HELD_MAX: u64 = 64 * 1024 * 1024;
+    let data = Data::new();
+    data.org(ORG);
+    for n in 0..3 {
+        let large = log(&format!("big/{n}"), &noise(n, LOG_BYTES), &["x"]);
+        data.import_logs(ORG, &[large]);
+    }
+    let mut command = data.command();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--json"]);
+    // What is let go goes back to the machine at once, and what is resident is held.
+    for setting in ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"] {
+        command.env(setting, "4000000");
+    }
+    let server = Server::spawn(&data, command);
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    server.logs(&token, ORG, "small/").await;
+    let before = memory(server.pid(), "VmRSS:");
+    let mut download = start_download(&server, &token, "big/");
+    let mut bytes = vec![0; 1_000_000];
+    // In the first log, about its end, and in the second.
+    for skipped in [0, 37, 24] {
+        for _ in 0..skipped {
+            download.read_exact(&mut bytes).unwrap();
+        }
+        // What it holds, not what it takes for a moment to decode a log.
+        let held = || memory(server.pid(), "VmRSS:").saturating_sub(before);
+        crate::support::wait_for("a waiting client to hold little", || {
+            (held() <= HELD_MAX).then_some(())
+        });
+    }
+    assert!(rest(download).ends_with(b"\r\n0\r\n\r\n"));
 }
 
 #[tokio::test]

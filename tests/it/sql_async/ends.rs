@@ -8,6 +8,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{NUMBERS, ORG, acme, fetch, path, status, submission, submit};
+use crate::sign_in::change;
 use crate::support::{Answer, SUPER_ADMINISTRATOR, Server, children, wait_for, walk};
 
 /// Runs until it is stopped.
@@ -129,6 +130,46 @@ async fn a_result_that_is_deleted_is_gone() {
     );
     assert_eq!(results(&server), Vec::<PathBuf>::new());
     fetch(&server, &handle).await.detail(410);
+}
+
+#[tokio::test]
+async fn a_result_ends_with_its_time() {
+    let mut server = Server::start(acme);
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    let handle = submit(&server, &token, NUMBERS, None).await;
+    let kept = submit(&server, &token, NUMBERS, None).await;
+    for handle in [&handle, &kept] {
+        assert_eq!(fetch(&server, handle).await.status, 200);
+    }
+    assert_eq!(results(&server).len(), 2);
+    server.stop();
+    // A day later, for one of the two.
+    change(
+        &server.data,
+        "UPDATE sql_queries SET expires_at = expires_at - 86400000
+         WHERE created_at = (SELECT min(created_at) FROM sql_queries)",
+    )
+    .await;
+    let server = Server::on(&server.data, &[]);
+    wait_for("the expired result to be deleted", || {
+        (results(&server).len() == 1).then_some(())
+    });
+    let at_this_server = |handle: &Value| {
+        let url = handle["signed_url"].as_str().unwrap();
+        let path = &url[url.find("/v1/").unwrap()..];
+        json!({"signed_url": format!("{}{path}", server.base_url)})
+    };
+    fetch(&server, &at_this_server(&handle)).await.detail(410);
+    assert_eq!(
+        fetch(&server, &at_this_server(&kept)).await.status,
+        200,
+        "a result is deleted before its time"
+    );
+    let ended = status(&server, &token, &handle).await;
+    assert_eq!(
+        (&ended["status"], ended.get("signed_url")),
+        (&json!("succeeded"), None)
+    );
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! Queries that want more memory, stack or time than one may have: they end alone.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::{ORG, RIVAL, check_discreet, rivals};
-use crate::support::{SUPER_ADMINISTRATOR, Server, children, is_running, ticks, wait_for};
+use crate::support::{SUPER_ADMINISTRATOR, Server, children, is_running, ticks, wait_for, walk};
 
 /// Runs until it is stopped.
 const ENDLESS: &str =
@@ -116,16 +118,51 @@ async fn at_the_time_limit_the_query_is_408_and_its_worker_gone() {
     let settings = [("LIMITS__SQL_SECONDS", "3"), ("LIMITS__SQL_WORKERS", "1")];
     let server = Server::start_with(&settings, rivals);
     let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    let mut late = Vec::new();
     for sql in [
         ENDLESS,
         "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r",
         "EXPLAIN ANALYZE SELECT count(*) FROM generate_series(1, 1000000000000)",
     ] {
-        let before = children(server.pid());
+        let (before, asked) = (children(server.pid()), Instant::now());
         let detail = server.sql(&token, ORG, sql).await.detail(408);
+        late.push(asked.elapsed() - Duration::from_secs(3));
         assert!(detail.contains("time limit"), "{detail}");
         let ended = before.iter().filter(|worker| !is_running(**worker)).count();
         assert_eq!(ended, 1, "{sql} still runs");
+        assert_eq!(server.rows(&token, ORG, "SELECT 1").await, json!([[1]]));
+    }
+    // Other tests run beside this one: the machine, too, may be late.
+    assert!(
+        late.iter().min() <= Some(&Duration::from_millis(250)),
+        "{late:?} behind the time limit"
+    );
+}
+
+#[tokio::test]
+async fn a_query_spills_as_much_as_it_may_and_no_more() {
+    let settings = |spill| {
+        [
+            ("LIMITS__SQL_MEMORY_BYTES", "268435456"),
+            ("LIMITS__SQL_SECONDS", "120"),
+            ("LIMITS__SQL_SPILL_BYTES", spill),
+        ]
+    };
+    let sql = "SELECT count(*) FROM (SELECT md5(value::TEXT) FROM generate_series(1, 3000000) GROUP BY 1)";
+    for (spill, is_enough) in [("2147483648", true), ("16777216", false), ("0", false)] {
+        let server = Server::start_with(&settings(spill), rivals);
+        let token = server.token(ORG, SUPER_ADMINISTRATOR);
+        let answer = server.sql(&token, ORG, sql).await;
+        if is_enough {
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_eq!(answer.json()["result"], json!([[3_000_000]]));
+        } else {
+            let detail = answer.detail(400);
+            assert!(detail.contains("more memory"), "{spill}: {detail}");
+        }
+        walk(&server.data.path().join("spill"), &mut |file| {
+            assert!(file.ends_with("lock"), "{} is left", file.display());
+        });
         assert_eq!(server.rows(&token, ORG, "SELECT 1").await, json!([[1]]));
     }
 }
