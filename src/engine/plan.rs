@@ -70,7 +70,7 @@ pub(super) struct Base {
     footers: Arc<FileMetadataCache>,
     /// Counted before the process is confined, which hides what the container allows.
     partitions: usize,
-    scan_settings: Arc<SessionState>,
+    scan_settings: Arc<sources::ScanSettings>,
     functions: Functions,
     planners: Vec<Arc<dyn ExprPlanner>>,
 }
@@ -98,7 +98,7 @@ impl Base {
             lake: OnceLock::new(),
             footers: kept.get_file_metadata_cache(),
             partitions: std::thread::available_parallelism().map_or(1, usize::from),
-            scan_settings: Arc::new(sources::scan_settings()),
+            scan_settings: Arc::new(sources::ScanSettings::new()),
             functions,
             planners,
         })

@@ -4,6 +4,7 @@ mod damage;
 mod import;
 mod keeping;
 mod permissions;
+mod table;
 pub(crate) mod transfer;
 mod unreadable;
 

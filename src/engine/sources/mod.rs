@@ -26,12 +26,27 @@ pub(super) use information_schema::{InformationSchema, comment};
 pub(super) use stores::Stores;
 pub(super) use tables::Tables;
 
-/// What a table's scan takes over from a session: no filter is evaluated while a file is decoded, where its failure would
-/// look like a broken file.
-pub(super) fn scan_settings() -> SessionState {
-    let mut config = SessionConfig::new();
-    config.options_mut().execution.parquet.pushdown_filters = false;
-    SessionStateBuilder::new().with_config(config).build()
+/// What the scans of tables take over from a session.
+#[derive(Debug)]
+pub(super) struct ScanSettings {
+    /// No filter is evaluated while a file is decoded, where its failure would look like a broken file.
+    tables: Arc<SessionState>,
+    /// Only filters that cannot fail come that far, and they decide which pages are decoded at all.
+    prompt_logs: Arc<SessionState>,
+}
+
+impl ScanSettings {
+    pub(super) fn new() -> Self {
+        let filtering = |is_pushed_down| {
+            let mut config = SessionConfig::new();
+            config.options_mut().execution.parquet.pushdown_filters = is_pushed_down;
+            Arc::new(SessionStateBuilder::new().with_config(config).build())
+        };
+        Self {
+            tables: filtering(false),
+            prompt_logs: filtering(true),
+        }
+    }
 }
 
 /// Opens a lake table at its newest version for this query; `None` where it is gone.
@@ -41,16 +56,20 @@ pub(super) fn scan_settings() -> SessionState {
 async fn open(
     lake: &Lake,
     request: &Request,
-    settings: &Arc<SessionState>,
+    settings: &ScanSettings,
     name: &TableName,
 ) -> Result<Option<Arc<dyn TableProvider>>> {
     let Some(table) = lake.open(&request.org_id, name).await? else {
         return Ok(None);
     };
+    let is_prompt_logs = *name == prompt_log_table::name();
+    let settings = match is_prompt_logs {
+        true => &settings.prompt_logs,
+        false => &settings.tables,
+    };
     let builder = table.table_provider().with_session(Arc::clone(settings));
-    let provider = builder.build().await.map_err(from_engine)?;
-    let provider = Arc::new(provider);
-    Ok(Some(match *name == prompt_log_table::name() {
+    let provider = Arc::new(builder.build().await.map_err(from_engine)?);
+    Ok(Some(match is_prompt_logs {
         true => {
             let table = Arc::new(lake_table::LakeTable::new(provider));
             Arc::new(prompt_logs::PromptLogs::new(table, request))

@@ -2,26 +2,28 @@
 //!
 //! The rows pass a node of their own, [`PermittedExec`], which no filter of the query moves below: an expression of the
 //! caller that fails on some value must never meet a row the caller may not read, for its error would tell of it. Only
-//! comparisons of plain columns with constants, which cannot fail, help to skip files.
+//! comparisons of plain columns with constants, which cannot fail, help to skip files, pages and rows.
 //!
 //! For the same reason the node is a leaf of the plan: what lies below it (files, counts, statistics, what was skipped)
 //! tells of rows the caller may not read, and `EXPLAIN` shows a plan to its leaves.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::{cast, filter_record_batch};
 use datafusion::arrow::datatypes::{
-    DataType, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+    DataType, Date32Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown, TableType, col, lit};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType, col, lit,
+};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -44,7 +46,7 @@ const DECIDING: [&str; 5] = [
     SERVICE_ID,
     REQUIRED_PERMISSIONS,
 ];
-/// Columns whose comparison with a constant may help to skip files.
+/// Columns whose comparison with a constant may help to skip files, pages and rows.
 const SKIPPING: [&str; 6] = [
     LOG_KEY,
     CREATED_AT,
@@ -53,6 +55,8 @@ const SKIPPING: [&str; 6] = [
     USER_ID,
     SERVICE_ID,
 ];
+/// Decisions that are kept at once.
+const VERDICTS_MAX: usize = 64 * 1024;
 
 /// The organization's archive behind the reader's permissions.
 #[derive(Debug)]
@@ -131,16 +135,15 @@ impl TableProvider for PromptLogs {
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect();
-        let oldest = ScalarValue::TimestampMicrosecond(
-            Some(self.reader.oldest.timestamp_micros()),
-            Some("UTC".into()),
-        );
+        // Whole days: what is gone of the last one is left out with what the reader may not see.
+        let oldest = Date32Type::from_naive_date(self.reader.oldest.date_naive());
+        let oldest = ScalarValue::Date32(Some(oldest));
         let mut skip: Vec<Expr> = filters
             .iter()
             .filter(|filter| cannot_fail(filter))
             .cloned()
             .collect();
-        skip.push(col(CREATED_AT).gt_eq(lit(oldest)));
+        skip.push(col(DAY).gt_eq(lit(oldest)));
         let mut input = self.inner.scan(state, Some(&read), &skip, None).await?;
         // The optimiser, which would spread the files over the cores, does not see the scan.
         let partitions = state.config().target_partitions();
@@ -172,12 +175,9 @@ fn commented(schema: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// A comparison of a plain column with a constant of any kind.
+/// Whether a filter compares plain columns with constants, and does nothing else.
 fn cannot_fail(filter: &Expr) -> bool {
-    let Expr::BinaryExpr(comparison) = filter else {
-        return false;
-    };
-    let operators = [
+    const COMPARISONS: [Operator; 5] = [
         Operator::Eq,
         Operator::Lt,
         Operator::LtEq,
@@ -186,9 +186,31 @@ fn cannot_fail(filter: &Expr) -> bool {
     ];
     let column = |expr: &Expr| matches!(expr, Expr::Column(column) if SKIPPING.contains(&column.name.as_str()));
     let constant = |expr: &Expr| matches!(expr, Expr::Literal(..));
-    let (left, right) = (comparison.left.as_ref(), comparison.right.as_ref());
-    operators.contains(&comparison.op)
-        && (column(left) && constant(right) || constant(left) && column(right))
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            Operator::And | Operator::Or => cannot_fail(left) && cannot_fail(right),
+            op => {
+                COMPARISONS.contains(op)
+                    && (column(left) && constant(right) || constant(left) && column(right))
+            }
+        },
+        Expr::InList(list) => !list.negated && column(&list.expr) && list.list.iter().all(constant),
+        Expr::Like(like) => {
+            let is_plain = !like.negated && !like.case_insensitive && like.escape_char.is_none();
+            is_plain && column(&like.expr) && is_short_pattern(&like.pattern)
+        }
+        _ => false,
+    }
+}
+
+/// A longer one may make a regular expression that is too large.
+fn is_short_pattern(pattern: &Expr) -> bool {
+    const BYTES_MAX: usize = 1000;
+    let Expr::Literal(pattern, _) = pattern else {
+        return false;
+    };
+    let pattern = pattern.try_as_str().flatten();
+    pattern.is_some_and(|pattern| pattern.len() <= BYTES_MAX)
 }
 
 /// Lets the rows through that the reader may see, and of these the columns the query asked for.
@@ -281,8 +303,7 @@ impl ExecutionPlan for PermittedExec {
     ) -> Result<SendableRecordBatchStream> {
         let (reader, output) = (Arc::clone(&self.reader), self.output.clone());
         let schema = self.schema();
-        // Logs of one conversation require the same: decisions repeat.
-        let mut decided = HashMap::new();
+        let mut decided = Decided::default();
         let rows = self.input.execute(partition, context)?.map(move |batch| {
             let batch = batch?;
             let visible = reader.visible(&batch, &mut decided)?;
@@ -303,48 +324,106 @@ impl ExecutionPlan for PermittedExec {
 }
 
 /// Required permissions, user, service and conversation of a log.
-type Ids = [Option<String>; 4];
+type Ids<'a> = [Option<&'a str>; 4];
+
+/// What was decided of logs with these ids, which logs of one conversation share.
+#[derive(Debug, Default)]
+struct Decided {
+    /// By the ids' [`write_ids`].
+    verdicts: HashMap<String, bool>,
+    buffer: String,
+}
+
+impl Decided {
+    fn verdict(&mut self, ids: &Ids<'_>, decide: impl FnOnce() -> bool) -> bool {
+        write_ids(ids, &mut self.buffer);
+        if let Some(verdict) = self.verdicts.get(&self.buffer) {
+            return *verdict;
+        }
+        if self.verdicts.len() >= VERDICTS_MAX {
+            self.verdicts.clear();
+        }
+        let verdict = decide();
+        self.verdicts.insert(self.buffer.clone(), verdict);
+        verdict
+    }
+}
+
+/// Different ids are different texts: each has its length in front.
+fn write_ids(ids: &Ids<'_>, text: &mut String) {
+    text.clear();
+    for id in ids {
+        match id {
+            // Cannot fail: it is a text.
+            Some(id) => drop(write!(text, "{}:{id}", id.len())),
+            None => text.push('-'),
+        }
+    }
+}
 
 impl Reader {
-    fn visible(
-        &self,
-        batch: &RecordBatch,
-        decided: &mut HashMap<Ids, bool>,
-    ) -> Result<BooleanArray> {
-        let column = |name: &str| {
+    fn visible(&self, batch: &RecordBatch, decided: &mut Decided) -> Result<BooleanArray> {
+        let column = |name: &str, wanted: &DataType| {
             let missing = || DataFusionError::Internal(format!("the archive has no column {name}"));
-            batch.column_by_name(name).ok_or_else(missing)
+            let column = batch.column_by_name(name).ok_or_else(missing)?;
+            Ok::<_, DataFusionError>(cast(column, wanted)?)
         };
-        let instants = cast(
-            column(CREATED_AT)?,
-            &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        )?;
+        let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let instants = column(CREATED_AT, &utc)?;
         let instants = instants.as_primitive::<TimestampMicrosecondType>();
-        let texts = [REQUIRED_PERMISSIONS, USER_ID, SERVICE_ID, CONVERSATION_ID]
-            .map(|name| column(name).and_then(|column| Ok(cast(column, &DataType::Utf8)?)));
-        let [required, user, service, conversation] = texts;
-        let texts = [required?, user?, service?, conversation?];
+        let text = |name| column(name, &DataType::Utf8View);
+        let texts = [
+            text(REQUIRED_PERMISSIONS)?,
+            text(USER_ID)?,
+            text(SERVICE_ID)?,
+            text(CONVERSATION_ID)?,
+        ];
+        let texts = texts.each_ref().map(|text| text.as_string_view());
         let oldest = self.oldest.timestamp_micros();
+        let mut last: Option<(Ids<'_>, bool)> = None;
         let visible = (0..batch.num_rows()).map(|row| {
             if instants.is_null(row) || instants.value(row) < oldest {
                 return Some(false);
             }
-            let ids = texts.each_ref().map(|text| {
-                let text = text.as_string::<i32>();
-                text.is_valid(row).then(|| text.value(row).to_owned())
-            });
-            Some(
-                *decided
-                    .entry(ids)
-                    .or_insert_with_key(|ids| self.may_read(ids)),
-            )
+            let ids = texts.map(|text| text.is_valid(row).then(|| text.value(row)));
+            let verdict = match last {
+                Some((before, verdict)) if before == ids => verdict,
+                _ => decided.verdict(&ids, || self.may_read(&ids)),
+            };
+            last = Some((ids, verdict));
+            Some(verdict)
         });
         Ok(visible.collect())
     }
 
-    fn may_read(&self, ids: &Ids) -> bool {
-        let [required, user, service, conversation] = ids.each_ref().map(Option::as_deref);
-        required_for_log(&self.org_id, required, user, service, conversation)
+    fn may_read(&self, [required, user, service, conversation]: &Ids<'_>) -> bool {
+        required_for_log(&self.org_id, *required, *user, *service, *conversation)
             .is_ok_and(|required| decide_all(&self.caller, &required).is_allowed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn different_ids_are_decided_each_for_itself() {
+        let all: [Ids<'_>; 7] = [
+            [None, None, None, None],
+            [Some(""), None, None, None],
+            [None, Some(""), None, None],
+            [Some("a"), Some("b"), None, None],
+            [Some("a1:b"), None, None, None],
+            [Some("ab"), None, None, None],
+            [Some("a"), None, Some("b"), None],
+        ];
+        let mut decided = Decided::default();
+        for (place, ids) in all.iter().enumerate() {
+            assert_eq!(decided.verdict(ids, || place % 2 == 0), place % 2 == 0);
+        }
+        for (place, ids) in all.iter().enumerate() {
+            let known = decided.verdict(ids, || panic!("{ids:?} are decided twice"));
+            assert_eq!(known, place % 2 == 0, "{ids:?}");
+        }
     }
 }

@@ -7,7 +7,6 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::error::DataFusionError;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::execution::session_state::SessionState;
 use rules::{Result, TableName};
 use tokio::sync::OnceCell;
 
@@ -15,7 +14,7 @@ use super::super::problem::{external, from_engine};
 use super::super::protocol::{Request, ServerTable};
 use super::super::server::Server;
 use super::collection::CollectionTable;
-use super::{declared, lake_table, open};
+use super::{ScanSettings, declared, lake_table, open};
 use crate::config::TableFormat;
 use crate::lake::{Lake, prompt_log_table};
 
@@ -26,7 +25,7 @@ pub(in super::super) struct Tables {
     lake: Lake,
     request: Request,
     server: Arc<Server>,
-    settings: Arc<SessionState>,
+    settings: Arc<ScanSettings>,
     runtime: Arc<RuntimeEnv>,
     /// Name and format of all, once somebody asked: most queries name theirs, and need no list.
     listed: OnceCell<BTreeMap<String, &'static str>>,
@@ -38,7 +37,7 @@ impl Tables {
         lake: Lake,
         request: &Request,
         server: &Arc<Server>,
-        settings: &Arc<SessionState>,
+        settings: &Arc<ScanSettings>,
         runtime: &Arc<RuntimeEnv>,
     ) -> Self {
         Self {
@@ -119,7 +118,7 @@ impl Tables {
         let declared = request.declared.iter();
         let mut declared = declared.filter(|table| table.name == *name && table.folder.is_dir());
         if let Some(declared) = declared.next() {
-            let table = declared::open(declared, &self.settings, &self.runtime).await?;
+            let table = declared::open(declared, &self.settings.tables, &self.runtime).await?;
             return Ok(table.map(|table| {
                 Arc::new(lake_table::LakeTable::new(table)) as Arc<dyn TableProvider>
             }));
