@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use super::org::{aligned, iso, open_directory};
 use super::progress::Progress;
 use super::{Context, client, keeping, known_organization, operator};
-use crate::guard::Action;
+use crate::guard::{Action, KEYS_NAMED};
 use crate::lake::{Lake, prompt_log_table};
 use crate::prompt_logs::{
-    Chunk, KeyIndex, Record, Written, ingest, list_keys, refuse_if_ahead, refuse_if_expired,
+    Chunk, KeyIndex, Record, ingest, list_keys, refuse_if_ahead, refuse_if_expired,
 };
 
 /// A line longer than this is no prompt log.
@@ -149,7 +149,12 @@ async fn import(org: &OrgId, file: &Path, force: bool, context: &Context) -> Res
         .with(json!({"file": file, "force": force}));
     let work = async {
         import.lines(input, &mut progress).await?;
-        Ok(import.counts())
+        let mut told = import.counts();
+        if import.replaced > 0 {
+            told["replaced"] = json!(import.replaced);
+            told["replaced_keys"] = json!(import.named);
+        }
+        Ok(told)
     };
     let directory = open_directory(context).await?;
     operator::act(context, &directory, Some(org), deed, work, Value::clone).await?;
@@ -199,23 +204,29 @@ pub(super) struct Import<'a> {
     context: &'a Context,
     keys: KeyIndex,
     chunk: Chunk,
-    total: Written,
+    written: usize,
+    unchanged: usize,
     rejected: usize,
+    /// Logs that others took the place of, and the keys of some.
+    replaced: usize,
+    named: Vec<LogKey>,
     /// Older logs are rejected; `None`: none is too old.
     retention_days: Option<u32>,
 }
 
 impl<'a> Import<'a> {
     pub(super) fn new(lake: &'a Lake, org: &'a OrgId, context: &'a Context) -> Self {
-        let (total, chunk) = (Written::default(), Chunk::default());
         Self {
             lake,
             org,
             context,
             keys: KeyIndex::default(),
-            chunk,
-            total,
+            chunk: Chunk::default(),
+            written: 0,
+            unchanged: 0,
             rejected: 0,
+            replaced: 0,
+            named: Vec::new(),
             retention_days: None,
         }
     }
@@ -288,8 +299,11 @@ impl<'a> Import<'a> {
             self.oldest(),
         )
         .await?;
-        self.total.written += written.written;
-        self.total.unchanged += written.unchanged;
+        self.written += written.written;
+        self.unchanged += written.unchanged;
+        self.replaced += written.replaced.len();
+        let room = KEYS_NAMED - self.named.len();
+        self.named.extend(written.replaced.into_iter().take(room));
         Ok(())
     }
 
@@ -304,17 +318,11 @@ impl<'a> Import<'a> {
     }
 
     fn counts(&self) -> Value {
-        let Written {
-            written, unchanged, ..
-        } = self.total;
-        json!({"written": written, "unchanged": unchanged, "rejected": self.rejected})
+        json!({"written": self.written, "unchanged": self.unchanged, "rejected": self.rejected})
     }
 
     fn report(&self, context: &Context) -> Result<()> {
-        let Written {
-            written, unchanged, ..
-        } = self.total;
-        let rejected = self.rejected;
+        let (written, unchanged, rejected) = (self.written, self.unchanged, self.rejected);
         let human = || format!("{written} written, {unchanged} unchanged, {rejected} rejected");
         context.print(human, self.counts());
         if rejected > 0 {

@@ -101,7 +101,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
                 .on(&user_id)
                 .with(json!({ "role": role }));
             let now = context.clock.now();
-            let assign = directory.assign_role(&org_id, &user_id, &stored.role_id, now);
+            let assign = directory.assign_role(&org_id, &user_id, None, &stored.role_id, now);
             let nothing = operator::nothing;
             operator::act(context, &directory, Some(&org_id), deed, assign, nothing).await?;
             let assigned = json!({"role_id": stored.role_id});

@@ -69,7 +69,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<()> {
         Command::Delete { org_id, user_id } => {
             let directory = open_directory(context).await?;
             let deed = Action::DeleteUser.on(&user_id);
-            let delete = directory.delete_user(&org_id, &user_id);
+            let delete = directory.delete_user(&org_id, &user_id, None);
             let nothing = operator::nothing;
             operator::act(context, &directory, Some(&org_id), deed, delete, nothing).await?;
             let deleted = json!({"deleted_user_id": user_id});

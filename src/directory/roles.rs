@@ -184,7 +184,7 @@ impl Directory {
     }
 }
 
-fn replaced() -> Error {
+pub(super) fn replaced() -> Error {
     Error::conflict("the role was changed at the same time; look again")
 }
 

@@ -74,6 +74,8 @@ impl User {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     pub caller: Caller,
+    /// The id of the caller's role.
+    pub role_id: String,
     /// When the user was made: an id may be given again to somebody else.
     pub since: DateTime<Utc>,
 }
@@ -168,48 +170,77 @@ impl Directory {
         user_id.transpose()
     }
 
-    /// Deletes a user, and what was granted to them: tokens that name them end.
+    /// Deletes a user, who must still have the role `of` where it is given, and what was granted to them: tokens that name
+    /// them end.
     ///
     /// # Errors
-    /// `NotFound` when the organization has no such user.
-    pub async fn delete_user(&self, org_id: &OrgId, user_id: &UserId) -> Result<()> {
-        let deleted = sqlx::query("DELETE FROM users WHERE org_id = ? AND user_id = ?")
-            .bind(org_id.as_str())
-            .bind(user_id.as_str())
-            .execute(&self.pool)
-            .await
-            .map_err(failed)?;
+    /// `NotFound` when the organization has no such user, `Conflict` when the user has another role.
+    pub async fn delete_user(
+        &self,
+        org_id: &OrgId,
+        user_id: &UserId,
+        of: Option<&str>,
+    ) -> Result<()> {
+        let deleted = sqlx::query(
+            "DELETE FROM users WHERE org_id = ?1 AND user_id = ?2 AND role_id = coalesce(?3, role_id)",
+        )
+        .bind(org_id.as_str())
+        .bind(user_id.as_str())
+        .bind(of)
+        .execute(&self.pool)
+        .await
+        .map_err(failed)?;
         match deleted.rows_affected() {
-            0 => Err(no_user(org_id, user_id)),
+            0 => Err(self.no_such_user(org_id, user_id).await),
             _ => Ok(()),
         }
     }
 
-    /// Gives a user another role, by its id: a role that was replaced meanwhile is not there any more.
+    /// Gives a user, who must still have the role `from` where it is given, another role, by its id: a role that was replaced
+    /// meanwhile is not there any more.
     ///
     /// # Errors
-    /// `NotFound` when the organization has no such user or role.
+    /// `NotFound` when the organization has no such user, `Conflict` when the user has another role, or the new one is gone.
     pub async fn assign_role(
         &self,
         org_id: &OrgId,
         user_id: &UserId,
+        from: Option<&str>,
         role_id: &str,
         now: DateTime<Utc>,
     ) -> Result<()> {
         let assigned = sqlx::query(
-            "UPDATE users SET role_id = ?3, updated_at = ?4 WHERE org_id = ?1 AND user_id = ?2
+            "UPDATE users SET role_id = ?3, updated_at = ?4
+             WHERE org_id = ?1 AND user_id = ?2 AND role_id = coalesce(?5, role_id)
              AND EXISTS (SELECT 1 FROM roles WHERE org_id = ?1 AND role_id = ?3)",
         )
         .bind(org_id.as_str())
         .bind(user_id.as_str())
         .bind(role_id)
         .bind(now.timestamp_millis())
+        .bind(from)
         .execute(&self.pool)
         .await
         .map_err(failed)?;
         match assigned.rows_affected() {
-            0 => Err(no_user(org_id, user_id)),
+            0 => Err(self.no_such_user(org_id, user_id).await),
             _ => Ok(()),
+        }
+    }
+
+    /// Why a user with that role was not found.
+    async fn no_such_user(&self, org_id: &OrgId, user_id: &UserId) -> Error {
+        let is_there = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM users WHERE org_id = ? AND user_id = ?)",
+        )
+        .bind(org_id.as_str())
+        .bind(user_id.as_str())
+        .fetch_one(&self.pool)
+        .await;
+        match is_there {
+            Ok(true) => roles::replaced(),
+            Ok(false) => no_user(org_id, user_id),
+            Err(error) => failed(error),
         }
     }
 
@@ -233,8 +264,8 @@ impl Directory {
     ) -> Result<Option<Standing>> {
         // One statement: role and grants are of one moment, and every request waits for it. A grant that cannot be read is
         // an error: it could be a Deny.
-        let row: Option<(String, String, i64, String)> = sqlx::query_as(
-            "SELECT name, permission_grants, users.created_at,
+        let row: Option<(String, String, String, i64, String)> = sqlx::query_as(
+            "SELECT role_id, name, permission_grants, users.created_at,
                (SELECT json_group_array(json(permission_grant) ORDER BY id) FROM temporary_permission_grants AS own
                 WHERE own.org_id = ?1 AND own.user_id = ?2 AND own.expires_at > ?3)
              FROM users JOIN roles USING (org_id, role_id) WHERE org_id = ?1 AND user_id = ?2",
@@ -245,7 +276,7 @@ impl Directory {
         .fetch_optional(&self.pool)
         .await
         .map_err(failed)?;
-        let Some((role, grants, since, temporary_grants)) = row else {
+        let Some((role_id, role, grants, since, temporary_grants)) = row else {
             return Ok(None);
         };
         let caller = Caller {
@@ -255,7 +286,11 @@ impl Directory {
             temporary_grants: temporary_grants::parse(&temporary_grants)?,
         };
         let since = instant(since)?;
-        Ok(Some(Standing { caller, since }))
+        Ok(Some(Standing {
+            caller,
+            role_id,
+            since,
+        }))
     }
 }
 

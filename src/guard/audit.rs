@@ -23,6 +23,8 @@ use crate::directory::{AUDIT_OPENED, AuditRow, Directory, object_id};
 pub use action::{Action, Deed};
 pub use entry::{Actor, End, Opening, Outcome};
 
+/// Keys of replaced logs that a detail names; all of them are counted.
+pub const KEYS_NAMED: usize = 100;
 /// Rows stored in one transaction.
 const GROUP_MAX: usize = 1000;
 /// How long second rows that nobody waits for gather; a first row, or anybody who waits, takes them along before.

@@ -18,11 +18,8 @@ use serde_json::{Value, json};
 use super::layers::Seen;
 use super::problem::status;
 use crate::app::App;
-use crate::guard::{Act, Action, Actor, Deed, End, Opening, Outcome};
+use crate::guard::{Act, Action, Actor, Deed, End, KEYS_NAMED, Opening, Outcome};
 use crate::sql_query::Page;
-
-/// Keys of replaced logs that the audit log names; it counts them all.
-const KEYS_NAMED: usize = 100;
 
 /// What an answer tells the audit log beside its status; an extension of the response.
 #[derive(Debug, Clone, Default)]

@@ -14,12 +14,12 @@ use axum::response::{IntoResponse, Response};
 use prompt_intake::otlp::{self, Encoding, Signal};
 use rules::{Error, Kind, Result};
 
-use super::audited::record_replaced;
 use super::body::{self, Inflate};
 use super::caller::{Organization, may_write_logs};
 use super::layers::Seen;
 use super::openapi::{ContentEncoding, InOrganization, OtlpResponses};
 use super::problem::Problem;
+use super::write_prompt_logs::write;
 use crate::app::App;
 use crate::lake::prompt_log_table;
 use crate::prompt_logs::Received;
@@ -111,7 +111,7 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding> {
 }
 
 struct Request<'a> {
-    app: &'a App,
+    app: &'a Arc<App>,
     org: rules::OrgId,
     seen: Seen,
     headers: HeaderMap,
@@ -138,8 +138,8 @@ impl Request<'_> {
         let read = move || received.read(signal, encoding, &template, now, oldest);
         let exported = body::blocking(read).await?;
         if !exported.taken.records.is_empty() {
-            let replaced = app.writers.write(org, exported.taken).await?;
-            record_replaced(app, org, &caller, &self.seen, &replaced).await;
+            let (org, seen) = (org.clone(), self.seen.clone());
+            write(app, org, caller, seen, exported.taken).await?;
         }
         Ok(otlp::response(encoding, signal, &exported.rejected))
     }

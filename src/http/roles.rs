@@ -314,11 +314,14 @@ pub(super) async fn assign(
         let stored = app.directory.known_role(org, &name).await?;
         outranks(&caller, org, &stored.role)?;
         let now = app.clock.now();
-        if let Some(user) = app.directory.caller(org, &user_id, now).await? {
-            covers_all(&caller, org, &user.role, "the role you would take away")?;
+        let user = app.directory.standing(org, &user_id, now).await?;
+        if let Some(user) = &user {
+            let role = &user.caller.role;
+            covers_all(&caller, org, role, "the role you would take away")?;
         }
+        let from = user.as_ref().map_or("", |user| &user.role_id);
         app.directory
-            .assign_role(org, &user_id, &stored.role_id, now)
+            .assign_role(org, &user_id, Some(from), &stored.role_id, now)
             .await?;
         let role_id = stored.role_id;
         let told = tell(json!({ "role_id": role_id }));

@@ -300,10 +300,13 @@ pub(super) async fn delete(
         )?;
         let user_id = UserId::parse(&user_id)
             .map_err(|error| Error::not_found("there is no such user").because(error))?;
-        if let Some(user) = app.directory.caller(org, &user_id, app.clock.now()).await? {
-            covers_all(&caller, org, &user.role, "that user's role")?;
+        let now = app.clock.now();
+        let user = app.directory.standing(org, &user_id, now).await?;
+        if let Some(user) = &user {
+            covers_all(&caller, org, &user.caller.role, "that user's role")?;
         }
-        app.directory.delete_user(org, &user_id).await?;
+        let of = user.as_ref().map_or("", |user| &user.role_id);
+        app.directory.delete_user(org, &user_id, Some(of)).await?;
         Ok(StatusCode::NO_CONTENT.into_response())
     };
     administer(app, org, &headers, &seen, delete, deed, work).await

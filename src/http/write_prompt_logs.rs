@@ -7,8 +7,9 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use rules::Result;
+use rules::{Caller, Error, OrgId, Result};
 use serde::Serialize;
+use tracing::Instrument;
 use utoipa::ToSchema;
 
 use super::audited::record_replaced;
@@ -22,7 +23,7 @@ use super::openapi::{
 use super::problem::{ErrorResponse, Problem};
 use crate::app::App;
 use crate::lake::prompt_log_table;
-use crate::prompt_logs::{Intake, Rejected};
+use crate::prompt_logs::{Intake, Rejected, Taken};
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = WritePromptLogsResponse)]
@@ -71,8 +72,32 @@ pub(super) async fn post(
     let inflate = Inflate::new(encoding, &app.config.limits, intake)?;
     let accepted = body::read(body, inflate).await?.finish()?;
     let written = accepted.taken.records.len();
-    let replaced = app.writers.write(&org, accepted.taken).await?;
-    record_replaced(&app, &org, &caller, &seen, &replaced).await;
+    write(&app, org, caller, seen, accepted.taken).await?;
     let rejected = accepted.rejected;
     Ok(Json(Answer { written, rejected }).into_response())
+}
+
+/// Writes the records, and tells the audit log where they took the place of others: both, whether the client still waits
+/// or not.
+///
+/// # Errors
+/// As [`Writers::write`](crate::prompt_logs::Writers::write).
+pub(super) async fn write(
+    app: &Arc<App>,
+    org: OrgId,
+    caller: Caller,
+    seen: Seen,
+    taken: Taken,
+) -> Result<()> {
+    let app = Arc::clone(app);
+    let work = async move {
+        let replaced = app.writers.write(&org, taken).await?;
+        record_replaced(&app, &org, &caller, &seen, &replaced).await;
+        Ok(())
+    };
+    let work = tokio::spawn(work.in_current_span());
+    work.await.unwrap_or_else(|panic| {
+        let error = Error::internal("the write failed; send it again, which is safe");
+        Err(error.because(panic))
+    })
 }

@@ -2,7 +2,7 @@
 //!
 //! Their files are no version's until the commit at their end, and [`clean`](super::clean) takes those for left over
 //! that are old enough. So whoever cleans such a table, or commits what was decided long before, holds its lock. Who
-//! writes prompt logs needs none: they are committed within seconds.
+//! writes prompt logs takes it only where that took longer than it should, and looks then whether the files are there.
 
 use std::fs::File;
 use std::time::Duration;

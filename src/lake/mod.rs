@@ -42,6 +42,7 @@ use warm::Warm;
 
 pub use commit::{commit, commit_as, remove_all};
 pub use data_file::{DataFileWriter, table_properties};
+pub use lock::Locked;
 pub use log_files::{Footers, Group, LogFile, LogFooter, Page, list as list_logs};
 pub use object_reader::ObjectReader;
 

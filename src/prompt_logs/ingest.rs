@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
@@ -15,7 +15,8 @@ use deltalake_core::DeltaTable;
 use deltalake_core::kernel::{Add, Remove};
 use deltalake_core::protocol::SaveMode;
 use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectStore;
+use object_store::path::Path as StorePath;
+use object_store::{ObjectStore, ObjectStoreExt};
 use rules::{Error, Kind, LogKey, OrgId, Result};
 
 use super::files::{self, LogFile, OpenFile};
@@ -23,10 +24,16 @@ use super::key_index::KeyIndex;
 use super::record::{Prompt, Record};
 use super::rows;
 use crate::lake::prompt_log_table::{self as table_shape, DAY, LOG_KEY, file_schema};
-use crate::lake::{self, DataFileWriter, Lake, unavailable};
+use crate::lake::{self, DataFileWriter, Lake, Locked, unavailable};
 
 /// How often a write that another writer overtook reads the table again and decides again.
 const ATTEMPTS: u32 = 20;
+
+/// Files that no version names are left over after `keeping.unused_seconds`, a minute at least: who needs longer than this
+/// looks whether the first ones are still there.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
+/// How long such a one waits for a merge to end.
+const LOCKED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What became of a batch of records.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -184,13 +191,21 @@ async fn attempt_write(
     if fresh.is_empty() {
         return Ok(written);
     }
-    let mut new_files = Vec::new();
+    let (mut new_files, began) = (Vec::new(), Instant::now());
     let stored = async {
         add_days(&store, &fresh, now, &mut new_files).await?;
-        existing.replace(&table, &store, now, &mut new_files).await
+        let removes = existing
+            .replace(&table, &store, now, &mut new_files)
+            .await?;
+        let is_slow = began.elapsed() > WRITTEN_WITHIN;
+        let locked = match is_slow {
+            true => Some(still_there(lake, org, &store, &new_files).await?),
+            false => None,
+        };
+        Ok((removes, locked))
     };
-    let removes = match stored.await {
-        Ok(removes) => removes,
+    let (removes, _locked) = match stored.await {
+        Ok(stored) => stored,
         Err(error) => {
             lake::discard(&store, &new_files).await;
             return Err(error);
@@ -201,6 +216,33 @@ async fn attempt_write(
         return Err(error);
     }
     Ok(written)
+}
+
+/// Makes sure that nobody took new files for left over while others were still written, and that nobody does so before
+/// they are committed.
+///
+/// # Errors
+/// `Unavailable` when one is gone, or the table cannot be locked in time.
+async fn still_there(
+    lake: &Lake,
+    org: &OrgId,
+    store: &Arc<dyn ObjectStore>,
+    files: &[Add],
+) -> Result<Locked> {
+    let slow = |error: Box<dyn std::error::Error + Send + Sync>| {
+        Error::unavailable("writing took too long; send it again, which is safe").because(error)
+    };
+    let name = table_shape::name();
+    let locked = lake.lock_within(org, &name, LOCKED_WITHIN).await;
+    let locked = locked.map_err(|error| slow(error.into()))?;
+    for file in files {
+        let path = StorePath::from(file.path.as_str());
+        store
+            .head(&path)
+            .await
+            .map_err(|error| slow(error.into()))?;
+    }
+    Ok(locked)
 }
 
 /// What the table already knows of the records' keys.

@@ -5,6 +5,8 @@ mod isolation;
 mod resources;
 mod suite;
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -228,6 +230,7 @@ async fn no_query_tells_of_a_prompt_log_its_caller_may_not_read() {
         data.org(ORG);
         let mut secret = log("secret", "a secret", &["more of it"]);
         secret["service_id"] = json!("secret");
+        secret["user_id"] = json!("mia");
         secret["required_permissions"] =
             json!([{"permission_name": "Vault:Open", "attributes": {"org_id": "elsewhere"}}]);
         data.import_logs(ORG, &[log("open", "nothing to hide", &[]), secret]);
@@ -256,6 +259,17 @@ async fn no_query_tells_of_a_prompt_log_its_caller_may_not_read() {
     ] {
         assert_eq!(server.rows(&token, ORG, &sql).await, rows, "{sql}");
     }
+    // Neither does what is told of a query: plans and counts are the same on both sides of a hidden value.
+    let mut plans = BTreeSet::new();
+    for user in ["mi", "mib"] {
+        let sql = format!("SELECT count(*) FROM prompt_logs WHERE user_id < '{user}'");
+        assert_eq!(server.rows(&token, ORG, &sql).await, json!([[0]]));
+        let plan = server.rows(&token, ORG, &format!("EXPLAIN {sql}")).await;
+        plans.insert(plan.to_string().replace(user, "…"));
+    }
+    assert_eq!(plans.len(), 1, "{plans:?}");
+    let told = "SELECT DISTINCT rows, bytes_scanned FROM query_history WHERE sql_query LIKE 'SELECT count(*) FROM prompt_logs WHERE user_id <%'";
+    assert_eq!(server.rows(&token, ORG, told).await, json!([[1, 0]]));
 }
 
 #[tokio::test]

@@ -78,15 +78,13 @@ async fn open(
     }))
 }
 
-/// Bytes that the plan's scans read from tables so far.
+/// Bytes that the plan's scans read from tables so far; of prompt logs, where they would tell of hidden ones, none.
 pub(super) fn bytes_scanned(plan: &Arc<dyn ExecutionPlan>) -> u64 {
     let own = plan
         .metrics()
         .and_then(|metrics| metrics.sum_by_name("bytes_scanned"))
         .map_or(0, |bytes| bytes.as_usize() as u64);
-    let hidden = prompt_logs::hidden_input(plan).into_iter();
-    let inputs = plan.children().into_iter().chain(hidden);
-    own + inputs.map(bytes_scanned).sum::<u64>()
+    own + plan.children().into_iter().map(bytes_scanned).sum::<u64>()
 }
 
 /// What may be wrong with the answer of a plan that ran.

@@ -4,8 +4,9 @@
 //! caller that fails on some value must never meet a row the caller may not read, for its error would tell of it. Only
 //! comparisons of plain columns with constants, which cannot fail, help to skip files, pages and rows.
 //!
-//! For the same reason the node is a leaf of the plan: what lies below it (files, counts, statistics, what was skipped)
-//! tells of rows the caller may not read, and `EXPLAIN` shows a plan to its leaves.
+//! For the same reason the node is a leaf of the plan: what lies below it (files, bytes, counts, statistics, what was
+//! skipped) tells of rows the caller may not read, and `EXPLAIN` shows a plan to its leaves. `bytes_scanned` of the history
+//! counts nothing of it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::{self, Write as _};
@@ -25,9 +26,13 @@ use datafusion::logical_expr::{
     BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType, col, lit,
 };
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, EmissionType, ReplaceChildrenOptions,
+};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+};
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
 use rules::{Caller, OrgId, decide_all, required_for_log};
@@ -159,6 +164,7 @@ impl TableProvider for PromptLogs {
             Arc::clone(&self.reader),
             output,
             Arc::new(schema.project(&wanted)?),
+            partitions,
         )))
     }
 }
@@ -224,20 +230,20 @@ struct PermittedExec {
 }
 
 impl PermittedExec {
-    /// `schema` is that of the columns that leave.
+    /// `schema` is that of the columns that leave, `partitions` how many there are: were it as many as the scan has, they
+    /// would tell how much is behind the filters.
     fn new(
         input: Arc<dyn ExecutionPlan>,
         reader: Arc<Reader>,
         output: Vec<usize>,
         schema: SchemaRef,
+        partitions: usize,
     ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
-            datafusion::physical_plan::Partitioning::UnknownPartitioning(
-                input.properties().output_partitioning().partition_count(),
-            ),
-            input.properties().emission_type,
-            input.properties().boundedness,
+            Partitioning::UnknownPartitioning(partitions),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
         );
         Self {
             input,
@@ -246,12 +252,10 @@ impl PermittedExec {
             properties: Arc::new(properties),
         }
     }
-}
 
-/// What lies below a [`PermittedExec`], for those who only count.
-pub(super) fn hidden_input(plan: &Arc<dyn ExecutionPlan>) -> Option<&Arc<dyn ExecutionPlan>> {
-    plan.downcast_ref::<PermittedExec>()
-        .map(|permitted| &permitted.input)
+    fn partitions(&self) -> usize {
+        self.properties.output_partitioning().partition_count()
+    }
 }
 
 impl DisplayAs for PermittedExec {
@@ -304,7 +308,11 @@ impl ExecutionPlan for PermittedExec {
         let (reader, output) = (Arc::clone(&self.reader), self.output.clone());
         let schema = self.schema();
         let mut decided = Decided::default();
-        let rows = self.input.execute(partition, context)?.map(move |batch| {
+        let parts = self.input.properties().output_partitioning();
+        let own = (partition..parts.partition_count()).step_by(self.partitions());
+        let own = own.map(|part| self.input.execute(part, Arc::clone(&context)));
+        let own = own.collect::<Result<Vec<_>>>()?;
+        let rows = futures::stream::iter(own).flatten().map(move |batch| {
             let batch = batch?;
             let visible = reader.visible(&batch, &mut decided)?;
             let batch = filter_record_batch(&batch, &visible)?;

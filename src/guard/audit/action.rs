@@ -44,7 +44,7 @@ actions! {
     GetPromptLogs "Admin:GetPromptLogs" "Prompt logs are downloaded. The resource is the prefix.";
     WritePromptLogs "Admin:WritePromptLogs" "Prompt logs take the place of others with their keys, which are in the detail, 100 of them at most; rows is how many. Writing new ones is not recorded.";
     ListPromptLogs "Admin:ListPromptLogs" "An operator lists the keys of prompt logs. The resource is the prefix.";
-    ImportPromptLogs "Admin:ImportPromptLogs" "An operator imports prompt logs.";
+    ImportPromptLogs "Admin:ImportPromptLogs" "An operator imports prompt logs. The detail counts them, and those that took the place of others, with 100 keys of these at most.";
     CompactPromptLogs "Admin:CompactPromptLogs" "An operator merges the files of prompt logs.";
     ExpirePromptLogs "Admin:ExpirePromptLogs" "An operator drops prompt logs that are too old.";
     ImportTable "Admin:ImportTable" "An operator imports a file into a table. The resource is the table.";

@@ -276,7 +276,11 @@ async fn a_token_of_a_user_is_none_of_a_later_user_of_the_same_id() {
     let (airline, admin) = (org("airline"), user_id("admin"));
     let token = house.identity.issue(&airline, &admin).await.unwrap();
     house.identity.authenticate(&token.id_token).await.unwrap();
-    house.directory.delete_user(&airline, &admin).await.unwrap();
+    house
+        .directory
+        .delete_user(&airline, &admin, None)
+        .await
+        .unwrap();
     let gone = "the token's user no longer exists; sign in again";
     refused(house.identity.authenticate(&token.id_token).await, gone);
     house.clock.advance(TimeDelta::seconds(1));
@@ -314,7 +318,7 @@ async fn a_token_stands_while_its_api_key_would_sign_the_user_in() {
         let now = house.clock.now();
         house
             .directory
-            .assign_role(&airline, &admin, &role.role_id, now)
+            .assign_role(&airline, &admin, None, &role.role_id, now)
             .await
             .unwrap();
     };

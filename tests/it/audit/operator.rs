@@ -87,6 +87,13 @@ fn every_command_that_changes_or_reads_leaves_both_its_rows() {
         Act::detail(&imported.second),
         json!({"written": 2, "unchanged": 0, "rejected": 0})
     );
+    // Of a log that another one replaced the audit log tells.
+    data.import_logs(ORG, &[log("c/1", "other", &["h"]), log("c/3", "s", &["h"])]);
+    let imported = acts(&data, ORG, "Admin:ImportPromptLogs");
+    assert_eq!(
+        Act::detail(&imported[1].second),
+        json!({"written": 2, "unchanged": 0, "rejected": 0, "replaced": 1, "replaced_keys": ["c/1"]})
+    );
     let listed = act(&data, ORG, "Admin:ListPromptLogs");
     assert_eq!(Act::detail(&listed.second), json!({"logs": 2}));
     let all: String = rows(&data, ORG).iter().map(Value::to_string).collect();
