@@ -59,9 +59,16 @@ impl App {
     pub async fn open(config: Config, clock: Clock) -> Result<Arc<Self>> {
         let metrics = Arc::new(Metrics::new());
         let tls = Tls::open(&config.server).await?;
-        let directory = Directory::open(&config.directory_file()).await?;
-        folder::warn_unless_private(&config.data_dir);
+        folder::create_private(&config.data_dir)?;
         let serving = only_server(&config)?;
+        let directory = Directory::open_to_serve(&config.directory_file()).await?;
+        folder::warn_unless_private(&config.data_dir);
+        if directory.organizations().await?.is_empty() {
+            tracing::warn!(
+                data = %config.data_dir.display(),
+                "there is no organization in this data directory yet; amigo-admin org create makes one"
+            );
+        }
         let audit = Audit::of_server(directory.clone(), clock.clone()).await?;
         let identity = Identity::open(directory.clone(), clock.clone(), &config.identity)
             .await?
@@ -140,7 +147,7 @@ fn pool_settings(config: &Config, metrics: &Arc<Metrics>) -> Result<PoolSettings
 
 /// The right to be the one server of the data directory; the end of the process gives it back.
 fn only_server(config: &Config) -> Result<File> {
-    folder::lock(&config.data_dir.join("serve.lock"), || {
+    folder::lock(&config.serve_lock(), || {
         Error::conflict(format!(
             "another server already serves {}; stop it first",
             config.data_dir.display()

@@ -29,6 +29,8 @@ pub use network::Network;
 pub use openid::OpenId;
 pub use tables::{DeclaredTable, Organizations, TableFormat};
 
+/// The lock of a data directory's one server, beside its database.
+pub const SERVE_LOCK: &str = "serve.lock";
 /// Days that prompt logs may be kept.
 pub const RETENTION_DAYS: RangeInclusive<u32> = 1..=36_500;
 
@@ -238,6 +240,11 @@ impl Config {
     /// The folder of the organizations' tables.
     pub fn lake_dir(&self) -> PathBuf {
         self.data_dir.join("lake")
+    }
+
+    /// Locked by the one server of the data directory.
+    pub fn serve_lock(&self) -> PathBuf {
+        self.data_dir.join(SERVE_LOCK)
     }
 
     /// The database of organizations, users, roles and keys.

@@ -21,6 +21,26 @@ pub fn warn_unless_private(folder: &Path) {
     }
 }
 
+/// Refuses root what is somebody else's, such as the server's user's: that one could not read what root makes beside it.
+///
+/// # Errors
+/// `Invalid`, naming the user.
+pub fn refuse_foreign(file: &Path) -> Result<()> {
+    #[cfg(unix)]
+    if let Ok(metadata) = std::fs::metadata(file) {
+        use std::os::unix::fs::MetadataExt;
+        let owner = metadata.uid();
+        if rustix::process::geteuid().is_root() && owner != 0 {
+            let file = file.display();
+            return Err(Error::invalid(format!(
+                "{file} belongs to the user with the id {owner}, who could not read what root makes there: run it as that user, \
+                 such as with sudo -u '#{owner}'"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Makes the folder and its missing parents, private to this user of the machine; one that exists stays as it is.
 ///
 /// # Errors

@@ -41,9 +41,9 @@ const KEY_DAYS: i64 = 90;
 /// Make a data directory with an organization, users, a key and believable data, then serve it
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Address and port to listen on
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    /// Address and port to listen on [default: the setting server.listen, 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
 }
 
 /// What the demo remembers: the key in the clear, which only this demonstration keeps, and that it is complete.
@@ -58,7 +58,8 @@ struct Credentials {
 pub(super) async fn run(args: Args, context: Context) -> Result<()> {
     let traces = start_logging(&context.config)?;
     let credentials = prepare(&context).await?;
-    let served = serve(args.listen, &context, |base_url| {
+    let address = args.listen.unwrap_or(context.config.server.listen);
+    let served = serve(address, &context, |base_url| {
         let human = what_to_try(base_url, &credentials, &context.config.data_dir);
         let value = json!({
             "base_url": base_url, "organization_id": ORGANIZATION, "user_id": TRIES_WITH,

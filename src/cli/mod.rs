@@ -110,6 +110,9 @@ impl Context {
 fn print(line: impl std::fmt::Display) {
     if let Err(error) = writeln!(std::io::stdout(), "{line}") {
         let enough = error.kind() == std::io::ErrorKind::BrokenPipe;
+        if !enough {
+            eprintln!("error: the answer cannot be written: {error}");
+        }
         std::process::exit(if enough { 0 } else { 1 });
     }
 }

@@ -3,12 +3,15 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use prompt_intake::Reason;
-use rules::{Error, LogKey, OrgId, Result};
+use rules::{Error, Kind, LogKey, OrgId, Result};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::org::{aligned, iso, open_directory};
 use super::progress::Progress;
@@ -21,6 +24,8 @@ use crate::prompt_logs::{
 
 /// A line longer than this is no prompt log.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// What some editors put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Rejected lines that are explained one by one.
 const REJECTIONS_SHOWN: usize = 20;
 
@@ -157,6 +162,8 @@ async fn import(org: &OrgId, file: &Path, force: bool, context: &Context) -> Res
         Ok(told)
     };
     let directory = open_directory(context).await?;
+    let days = context.config.retention.days;
+    directory.note_retention(days, context.clock.now()).await?;
     operator::act(context, &directory, Some(org), deed, work, Value::clone).await?;
     progress.finish();
     import.report(context)
@@ -174,6 +181,41 @@ fn open(file: &Path) -> Result<(Box<dyn BufRead>, Option<u64>)> {
         Box::new(BufReader::with_capacity(1 << 20, opened)),
         Some(size),
     ))
+}
+
+/// Refuses, with the cure, what is no lines of JSON.
+fn refuse_other_forms(begin: &[u8]) -> Result<()> {
+    let begins = |with: &[u8]| begin.starts_with(with);
+    let cure = if begins(&[0x1f, 0x8b]) {
+        "the input is compressed: gzip -dc FILE | amigo-admin prompt-logs import ORG -"
+    } else if begins(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        "the input is compressed: zstd -dc FILE | amigo-admin prompt-logs import ORG -"
+    } else if begin.trim_ascii_start().starts_with(b"[") {
+        "the input is one JSON array, not an object a line: jq -c '.[]' FILE | amigo-admin prompt-logs import ORG -"
+    } else {
+        return Ok(());
+    };
+    Err(Error::invalid(cure))
+}
+
+/// Set by the first Ctrl-C or SIGTERM; the second one ends the process.
+fn stop_signal() -> Result<Arc<AtomicBool>> {
+    let deaf = |error| Error::internal("signals cannot be received").because(error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(deaf)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            if told.swap(true, Ordering::Relaxed) {
+                std::process::exit(1);
+            }
+        }
+    });
+    Ok(stop)
 }
 
 /// Reads a line, and says how many bytes it has, 0 at the end, and whether that is too many. Such a line is read to its
@@ -232,9 +274,24 @@ impl<'a> Import<'a> {
     }
 
     async fn lines(&mut self, mut input: Box<dyn BufRead>, progress: &mut Progress) -> Result<()> {
+        let stop = stop_signal()?;
+        let begin = input
+            .fill_buf()
+            .map_err(|error| Error::invalid(format!("the input cannot be read: {error}")))?;
+        refuse_other_forms(begin)?;
+        if begin.starts_with(BYTE_ORDER_MARK) {
+            input.consume(BYTE_ORDER_MARK.len());
+        }
         let mut line = Vec::new();
         let (mut number, mut bytes) = (0_u64, 0_u64);
         loop {
+            if stop.load(Ordering::Relaxed) {
+                self.write().await?;
+                return Err(Error::new(
+                    Kind::Unavailable,
+                    format!("stopped: {}; the same import again is safe", self.summary()),
+                ));
+            }
             number += 1;
             let read = read_line(&mut input, LINE_BYTES_MAX, &mut line);
             let (read, is_too_long) = read.map_err(|error| {
@@ -321,10 +378,14 @@ impl<'a> Import<'a> {
         json!({"written": self.written, "unchanged": self.unchanged, "rejected": self.rejected})
     }
 
-    fn report(&self, context: &Context) -> Result<()> {
+    fn summary(&self) -> String {
         let (written, unchanged, rejected) = (self.written, self.unchanged, self.rejected);
-        let human = || format!("{written} written, {unchanged} unchanged, {rejected} rejected");
-        context.print(human, self.counts());
+        format!("{written} written, {unchanged} unchanged, {rejected} rejected")
+    }
+
+    fn report(&self, context: &Context) -> Result<()> {
+        context.print(|| self.summary(), self.counts());
+        let rejected = self.rejected;
         if rejected > 0 {
             return Err(Error::invalid(format!(
                 "{rejected} lines were rejected; everything else was imported"

@@ -49,10 +49,11 @@ pub(super) async fn serve(
 ) -> Result<()> {
     core_dumps::turn_off()?;
     let stop = stop_signal()?;
-    let app = App::open(context.config.clone(), context.clock.clone()).await?;
+    // First: who cannot serve changes nothing.
     let unable = |error| Error::invalid(format!("cannot listen on {address}: {error}"));
     let listener = TcpListener::bind(address).await.map_err(unable)?;
     let address = listener.local_addr().map_err(unable)?;
+    let app = App::open(context.config.clone(), context.clock.clone()).await?;
     let metrics = match context.config.server.metrics_address()? {
         Some(address) => Some(listen_for_metrics(address).await?),
         None => None,

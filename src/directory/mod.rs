@@ -20,7 +20,8 @@ use sqlx::{Connection as _, QueryBuilder, Row, Sqlite, SqlitePool, Transaction};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::folder::{create_private, open_private};
+use crate::config::SERVE_LOCK;
+use crate::folder::{self, create_private, open_private};
 
 mod api_keys;
 mod audit;
@@ -76,12 +77,20 @@ impl Directory {
     /// Opens the database at `file`; makes it, readable by this user of the machine only, when there is none.
     ///
     /// # Errors
-    /// `Conflict` when a newer version of this program wrote it, `Invalid` when it is something else or cannot be
-    /// made, `Unavailable` when another process held it for too long.
+    /// `Conflict` when a newer version of this program wrote it, or an older one serves it; `Invalid` when it is something
+    /// else or cannot be made, `Unavailable` when another process held it for too long.
     pub async fn open(file: &Path) -> Result<Self> {
         let folder = file.parent().unwrap_or(file);
         create_private(folder)?;
-        Self::connect(file).await
+        Self::connect(file, false).await
+    }
+
+    /// The same for the server of the data directory, which holds the lock of the one that serves.
+    ///
+    /// # Errors
+    /// As [`Directory::open`].
+    pub async fn open_to_serve(file: &Path) -> Result<Self> {
+        Self::connect(file, true).await
     }
 
     /// Opens the database at `file`, for commands that have nothing to do without one.
@@ -89,17 +98,23 @@ impl Directory {
     /// # Errors
     /// `NotFound` when there is none, otherwise as [`Directory::open`].
     pub async fn open_existing(file: &Path) -> Result<Self> {
-        if !file.is_file() {
-            let folder = file.parent().unwrap_or(file);
-            return Err(Error::not_found(format!(
-                "no data directory at {}: create an organization first",
-                folder.display()
-            )));
+        let folder = file.parent().unwrap_or(file).display();
+        match std::fs::metadata(file) {
+            Ok(_) => Self::connect(file, false).await,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::not_found(
+                format!("no data directory at {folder}: create an organization first"),
+            )),
+            Err(error) => {
+                let message = format!("the data directory {folder} cannot be read: {error}");
+                Err(Error::invalid(message).because(error))
+            }
         }
-        Self::connect(file).await
     }
 
-    async fn connect(file: &Path) -> Result<Self> {
+    async fn connect(file: &Path, is_server: bool) -> Result<Self> {
+        if !is_server {
+            folder::refuse_foreign(file)?;
+        }
         // Until it returns: SQLite refuses, without waiting, two that turn on the write-ahead log at once.
         let _lock = lock(&file.with_extension("lock")).await?;
         // Only when there is none: closing any handle on the file would drop the locks that SQLite holds on it for
@@ -127,6 +142,10 @@ impl Directory {
             .connect_with(options)
             .await
             .map_err(|error| opening(file, error))?;
+        let _no_server = match !is_server && schema::is_older(&pool).await? {
+            true => Some(not_served(file)?),
+            false => None,
+        };
         schema::migrate(&pool, file).await?;
         let turn = Arc::default();
         Ok(Self { pool, turn })
@@ -145,6 +164,17 @@ impl Directory {
             .await
             .map_err(failed)
     }
+}
+
+/// Makes sure that nobody serves a database that is about to be brought up to date: an older server could not be started
+/// again.
+fn not_served(file: &Path) -> Result<File> {
+    folder::lock(&file.with_file_name(SERVE_LOCK), || {
+        Error::conflict(
+            "an older version of this program serves this data directory, and could not read it any more once this one has \
+             brought it up to date: stop it first, or use that version",
+        )
+    })
 }
 
 /// Waits for the right to open the database; dropping the file gives it back, as does the end of the process.
@@ -193,16 +223,23 @@ fn failed(error: sqlx::Error) -> Error {
     /// The primary result codes `SQLITE_BUSY`, `SQLITE_LOCKED` and `SQLITE_FULL`; the low byte of an extended one.
     const BUSY: [i32; 2] = [5, 6];
     const FULL: i32 = 13;
+    /// `SQLITE_IOERR_SHMSIZE`: no room for the memory that processes share, which a file is.
+    const NO_SHARED_MEMORY: i32 = 4874;
+    const CORRUPT: i32 = 11;
     let code = error
         .as_database_error()
         .and_then(|error| error.code())
-        .and_then(|code| code.parse::<i32>().ok())
-        .map(|code| code & 0xff);
-    let failed = match code {
-        Some(code) if BUSY.contains(&code) => {
+        .and_then(|code| code.parse::<i32>().ok());
+    let failed = match code.map(|code| (code, code & 0xff)) {
+        Some((_, code)) if BUSY.contains(&code) => {
             Error::unavailable("the directory database is busy; try again")
         }
-        Some(FULL) => Error::storage_full("there is no room left for the directory database"),
+        Some((NO_SHARED_MEMORY, _) | (_, FULL)) => {
+            Error::storage_full("there is no room left for the directory database")
+        }
+        Some((_, CORRUPT)) => {
+            Error::internal("the directory database is damaged; restore it from a backup")
+        }
         _ if matches!(error, sqlx::Error::PoolTimedOut) => {
             Error::unavailable("the directory database is busy; try again")
         }

@@ -54,6 +54,19 @@ impl Directory {
         Ok(days.max(before))
     }
 
+    /// Takes note of a setting that logs are written with before any server has told its own.
+    pub async fn note_retention(&self, days: u32, now: DateTime<Utc>) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO retention_setting (id, days, before, since) VALUES (1, ?1, ?1, ?2) ON CONFLICT DO NOTHING",
+        )
+        .bind(days)
+        .bind(now.timestamp_millis())
+        .execute(&self.pool)
+        .await
+        .map_err(failed)?;
+        Ok(())
+    }
+
     /// By how many days a command with this setting may drop prompt logs: never fewer than the last server's.
     pub async fn retention(&self, days: u32, now: DateTime<Utc>) -> Result<u32> {
         let stored = stored(&self.pool).await?;
@@ -78,6 +91,23 @@ async fn stored(executor: impl SqliteExecutor<'_>) -> Result<Option<Stored>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_was_written_before_any_server_is_kept_by_its_own_setting_for_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(&folder.path().join("directory.db"))
+            .await
+            .unwrap();
+        let start = DateTime::from_timestamp(1_780_000_000, 0).unwrap();
+        directory.note_retention(90, start).await.unwrap();
+        for (hours, expected) in [(48, 90), (71, 90), (72, 30)] {
+            let now = start + TimeDelta::hours(hours);
+            let settled = directory.settle_retention(30, now).await.unwrap();
+            assert_eq!(settled, expected, "after {hours} hours");
+            // A later import with other settings says nothing of the server's.
+            directory.note_retention(365, now).await.unwrap();
+        }
+    }
 
     #[tokio::test]
     async fn fewer_days_hold_a_day_later_and_more_at_once() {

@@ -54,6 +54,25 @@ pub(super) const STEPS: &[Step] = &[
     ),
 ];
 
+/// Whether the database is that of an older version of this program.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) async fn is_older(pool: &SqlitePool) -> Result<bool> {
+    let is_new = sqlx::query_scalar(
+        "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')",
+    );
+    if is_new.fetch_one(pool).await.map_err(failed)? {
+        return Ok(false);
+    }
+    let newest: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
+        .fetch_one(pool)
+        .await
+        .map_err(failed)?;
+    let own = STEPS.last().map(|(version, ..)| *version);
+    Ok(newest.is_some() && newest < own)
+}
+
 /// Applies the steps that are missing, all or none.
 ///
 /// # Errors

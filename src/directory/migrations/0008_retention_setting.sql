@@ -6,3 +6,7 @@ CREATE TABLE retention_setting (
     before INTEGER NOT NULL CHECK (before > 0), -- what held until then
     since  INTEGER NOT NULL                     -- Unix milliseconds, UTC
 ) STRICT;
+
+-- Of a server before this step nobody knows the setting: nothing is dropped for a day.
+INSERT INTO retention_setting (id, days, before, since)
+SELECT 1, 36500, 36500, 0 WHERE EXISTS (SELECT 1 FROM organizations);

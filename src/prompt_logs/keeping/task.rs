@@ -14,7 +14,7 @@ use super::compact::{Compacted, compact};
 use super::expire::{Expired, expire};
 use super::plan::Zeal;
 use crate::clock::Clock;
-use crate::config::{Keeping, Retention};
+use crate::config::{Keeping, RETENTION_DAYS, Retention};
 use crate::directory::{Directory, Organization};
 use crate::lake::Lake;
 use crate::lake::clean::{Cleaned, clean};
@@ -106,8 +106,12 @@ impl Keeper {
         let (setting, now) = (self.retention.days, self.clock.now());
         let days = self.directory.settle_retention(setting, now).await?;
         if days > setting {
+            let was = match days == *RETENTION_DAYS.end() {
+                true => "more, or is not known".to_owned(),
+                false => days.to_string(),
+            };
             tracing::warn!(
-                "retention.days is {setting} and was {days}: older prompt logs are no longer shown, and dropped from a day after \
+                "retention.days is {setting} and was {was}: older prompt logs are no longer shown, and dropped from a day after \
                  the change on; if a server was started without its settings, start it with them until then"
             );
         }

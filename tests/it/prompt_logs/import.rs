@@ -4,10 +4,11 @@ use std::io::Write;
 use std::process::{Child, Stdio};
 
 use chrono::{TimeDelta, Utc};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::{ORG, at, check};
-use crate::support::{Answer, Data, SUPER_ADMINISTRATOR, Server, log, ndjson, stderr};
+use crate::support::{Answer, Data, SUPER_ADMINISTRATOR, Server, log, ndjson, stderr, wait_for};
 
 /// The keys the operator's list shows.
 #[track_caller]
@@ -195,4 +196,72 @@ async fn rejected_lines_are_named_and_the_good_ones_written() {
     }
     let token = server.token(ORG, SUPER_ADMINISTRATOR);
     check(&server.logs(&token, ORG, "g/").await, &good);
+}
+
+#[test]
+fn lines_may_begin_with_a_byte_order_mark_and_other_forms_are_refused_with_the_cure() {
+    let data = Data::new();
+    data.org(ORG);
+    let lines = ndjson(&[log("k/1", "one", &[]), log("k/2", "two", &[])]);
+    let marked = data.import_lines(ORG, &format!("\u{feff}{lines}"), &[]);
+    assert!(marked.status.success(), "{}", stderr(&marked));
+    assert_eq!(list(&data, "k/"), ["k/1", "k/2"]);
+    let array = json!([log("k/3", "three", &[])]).to_string();
+    for (name, bytes, cure) in [
+        ("logs.json", format!("\n {array}").into_bytes(), "jq -c"),
+        (
+            "logs.gz",
+            vec![0x1f, 0x8b, 8, 0, 1, 2, b'\n', 3],
+            "gzip -dc",
+        ),
+        (
+            "logs.zst",
+            vec![0x28, 0xb5, 0x2f, 0xfd, b'\n', 1],
+            "zstd -dc",
+        ),
+    ] {
+        let file = data.write(name, bytes);
+        let mut command = data.command();
+        command.args(["prompt-logs", "import", ORG, file.to_str().unwrap()]);
+        let refused = command.output().unwrap();
+        assert_eq!(refused.status.code(), Some(1));
+        let told = stderr(&refused);
+        assert!(told.contains(cure), "{told}");
+    }
+    assert_eq!(list(&data, "k/").len(), 2);
+}
+
+#[test]
+fn an_import_that_is_told_to_stop_says_what_is_written() {
+    let data = Data::new();
+    data.org(ORG);
+    let mut command = data.command();
+    command.args(["prompt-logs", "import", ORG, "-"]);
+    let pipes = command.stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut import = pipes.spawn().unwrap();
+    let mut input = import.stdin.take().unwrap();
+    let line = |n| format!("{}\n", log(&format!("k/{n}"), "one", &[]));
+    // Until it reads, a signal would end it as any other process.
+    input.write_all(line(1).as_bytes()).unwrap();
+    let pid = Pid::from_child(&import);
+    let begun = format!("/proc/{}/status", import.id());
+    wait_for("it to wait for signals", || {
+        let status = std::fs::read_to_string(&begun).ok()?;
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = u64::from_str_radix(caught?.trim(), 16).ok()?;
+        // SIGTERM is 15, the 14th bit.
+        (caught & (1 << 14) != 0).then_some(())
+    });
+    kill_process(pid, Signal::TERM).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    input.write_all(line(2).as_bytes()).unwrap();
+    drop(input);
+    let output = import.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = stderr(&output);
+    assert!(
+        told.contains("stopped: ") && told.contains(" written"),
+        "{told}"
+    );
+    assert!(list(&data, "k/").len() <= 2);
 }
