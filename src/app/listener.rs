@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
-use crate::guard::{Place, Places};
+use crate::guard::{Place, Places, network};
 
 /// Accepts a connection when there is room for one more; until then clients wait in the kernel's queue.
 pub(super) struct Listener {
@@ -69,7 +69,7 @@ impl Listener {
             if (self.is_proxy)(address) {
                 return Ok((tcp, peer, None));
             }
-            if let Some(place) = self.of_address.take(address) {
+            if let Some(place) = self.of_address.take(network(address)) {
                 return Ok((tcp, peer, Some(place)));
             }
             tracing::debug!(%peer, "an address has half of all connections; one more is closed");

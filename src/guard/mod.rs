@@ -6,4 +6,4 @@ mod rate_limit;
 
 pub use audit::{Act, Action, Actor, Audit, Deed, End, KEYS_NAMED, Opening, Outcome};
 pub use places::{Place, Places};
-pub use rate_limit::{Endpoint, RateLimits};
+pub use rate_limit::{Endpoint, RateLimits, network};

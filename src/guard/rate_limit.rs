@@ -5,7 +5,7 @@
 //! endpoint, those that have not asked for the longest time are forgotten.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -81,13 +81,9 @@ impl RateLimits {
         Some(verdict)
     }
 
-    /// Counts a sign-in with a key of a client at this address. Of IPv6 the network counts, since a client has a whole /64
-    /// of them to itself (RFC 6177).
+    /// Counts a sign-in with a key of a client at this address.
     pub fn take_sign_in(&self, key: &str, address: IpAddr, now: DateTime<Utc>) -> Option<Verdict> {
-        let network = match address.to_canonical() {
-            IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(address) => format!("{:x}", u128::from(address) >> 64),
-        };
+        let network = network(address).to_string();
         // Who tries many keys from one place is stopped without using up those keys' limits; and nobody uses up the limit
         // of a key that is used from elsewhere.
         match self.take(Endpoint::SignInAddress, &network, now) {
@@ -121,6 +117,14 @@ impl RateLimits {
             limit,
             period: TimeDelta::minutes(1),
         }
+    }
+}
+
+/// What counts as one client's: of IPv6 the network, since a client has a whole /64 to itself (RFC 6177).
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> 64 << 64).into(),
     }
 }
 

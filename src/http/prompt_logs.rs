@@ -10,7 +10,6 @@ use axum::extract::{RawQuery, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
-use chrono::TimeDelta;
 use futures::{FutureExt, StreamExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rules::{Caller, Error, OrgId, Result};
@@ -26,6 +25,7 @@ use super::problem::{ErrorResponse, Problem};
 use crate::app::App;
 use crate::guard::{Act, Action, Actor, End, Endpoint, Outcome, Place};
 use crate::identity::Claims;
+use crate::lake::prompt_log_table;
 use crate::prompt_logs::{Access, Delivery, Ledger, LookUp, Selection, archive, select};
 use crate::traces::TARGET;
 
@@ -169,9 +169,9 @@ async fn select_logs(
         prefix: &parameters.prefix,
         after: parameters.after.as_deref(),
         limit: app.config.limits.archive_logs,
-        age_max: TimeDelta::days(days.into()),
+        oldest: prompt_log_table::oldest(app.clock.now(), days),
     };
-    let selection = select::select(&app.lake, org, caller, query, app.clock.now())
+    let selection = select::select(&app.lake, org, caller, query)
         .instrument(info_span!(target: TARGET, "select prompt logs"))
         .await?;
     if selection.is_empty() {

@@ -30,7 +30,7 @@ use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::kernel::{Action, Add, StructField, Transaction};
 use deltalake_core::protocol::SaveMode;
 use deltalake_core::{DeltaTable, DeltaTableBuilder};
-use futures::StreamExt;
+use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path as StorePath};
 use rules::{Error, Kind, OrgId, Result, TableName};
@@ -138,7 +138,7 @@ impl Lake {
             };
             // A writer that died before its first commit leaves a folder that is no table.
             let log = folder.join("_delta_log");
-            if self.store.list(Some(&log)).next().await.is_some() {
+            if holds_anything(&self.store, &log).await? {
                 tables.push(name);
             }
         }
@@ -182,7 +182,7 @@ impl Lake {
     ) -> Result<bool> {
         let log = StorePath::from(format!("{org}/{table}/_delta_log"));
         let Some(version) = version else {
-            return Ok(self.store.list(Some(&log)).next().await.is_some());
+            return holds_anything(&self.store, &log).await;
         };
         let next = log.join(format!("{:020}.json", version + 1));
         match self.store.head(&next).await {
@@ -287,6 +287,12 @@ pub fn store_at(root: &Url) -> Result<Arc<dyn ObjectStore>> {
     Ok(Arc::new(durable::Durable::new(store, folder)))
 }
 
+/// Whether there is anything below the path.
+async fn holds_anything(store: &Arc<dyn ObjectStore>, path: &StorePath) -> Result<bool> {
+    let mut below = store.list(Some(path));
+    Ok(below.try_next().await.map_err(unavailable)?.is_some())
+}
+
 /// A Delta table outside of the lake, which somebody else writes, at its newest version; `None` where there is none.
 ///
 /// `store` is rooted in the table; `url` has no path, and stands for the store in plans.
@@ -296,7 +302,7 @@ pub fn store_at(root: &Url) -> Result<Arc<dyn ObjectStore>> {
 pub async fn open_foreign(store: Arc<dyn ObjectStore>, url: &Url) -> Result<Option<DeltaTable>> {
     let store: Arc<dyn ObjectStore> = Arc::new(TimeLimit::new(store, READ_LIMIT));
     let log = StorePath::from("_delta_log");
-    if store.list(Some(&log)).next().await.is_none() {
+    if !holds_anything(&store, &log).await? {
         return Ok(None);
     }
     let builder = DeltaTableBuilder::from_url(url.clone()).map_err(unavailable)?;

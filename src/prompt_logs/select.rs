@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use object_store::ObjectStore;
 use rules::{Caller, Denial, OrgId, RequiredPermission, Result, prefix_end};
 
@@ -27,8 +27,8 @@ pub struct Query<'a> {
     pub after: Option<&'a str>,
     /// The logs of one archive.
     pub limit: usize,
-    /// Only logs of this age or younger.
-    pub age_max: TimeDelta,
+    /// Only logs of this instant or younger.
+    pub oldest: DateTime<Utc>,
 }
 
 /// The logs of one archive, planned from one version of the table.
@@ -130,12 +130,11 @@ pub async fn select(
     org: &OrgId,
     caller: &Caller,
     query: Query<'_>,
-    now: DateTime<Utc>,
 ) -> Result<Selection> {
     let Some(table) = lake.open_logs(org).await? else {
         return Ok(Selection::default());
     };
-    let plan = Plan::new(&table, query, now);
+    let plan = Plan::new(&table, query);
     let Found {
         mut candidates,
         mut gaps,
@@ -177,11 +176,9 @@ pub async fn list_keys(
         prefix,
         after: None,
         limit: usize::MAX - 1,
-        age_max: TimeDelta::MAX,
+        oldest: DateTime::<Utc>::MIN_UTC,
     };
-    let found = Plan::new(&table, query, DateTime::UNIX_EPOCH)
-        .candidates()
-        .await;
+    let found = Plan::new(&table, query).candidates().await;
     if let Some(failure) = found.failure {
         return Err(unavailable(failure));
     }
@@ -200,12 +197,8 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(table: &LogTable, query: Query<'_>, now: DateTime<Utc>) -> Self {
-        let oldest = now
-            .trunc_subsecs(6)
-            .checked_sub_signed(query.age_max)
-            .unwrap_or(DateTime::<Utc>::MIN_UTC);
-        let after = query.after.map(str::to_owned);
+    fn new(table: &LogTable, query: Query<'_>) -> Self {
+        let (oldest, after) = (query.oldest, query.after.map(str::to_owned));
         let from = after
             .clone()
             .filter(|after| after.as_str() > query.prefix)

@@ -77,7 +77,7 @@ fn query<'a>() -> select::Query<'a> {
         prefix: "log/",
         after: None,
         limit: 1_000,
-        age_max: TimeDelta::days(30),
+        oldest: now() - TimeDelta::days(30),
     }
 }
 
@@ -99,7 +99,7 @@ enum Outcome {
 
 async fn download(lake: &Lake) -> Outcome {
     let caller = caller("*");
-    let selection = match select::select(lake, &org(), &caller, query(), now()).await {
+    let selection = match select::select(lake, &org(), &caller, query()).await {
         Ok(selection) => selection,
         Err(error) => {
             assert_eq!(*error.kind(), Kind::Unavailable);
@@ -212,7 +212,7 @@ async fn a_read_that_stalls_is_given_up() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let before = store.reads();
     let caller = caller("*");
-    let selection = select::select(&lake, &org(), &caller, query(), now()).await;
+    let selection = select::select(&lake, &org(), &caller, query()).await;
     assert!(store.reads() > before);
     store.arm(Fault::Stall, 1..2);
     let access = Access::new(caller.clone(), same(&caller));
@@ -225,7 +225,7 @@ async fn a_read_that_stalls_is_given_up() {
 async fn errors_with(look_up: LookUp) -> Vec<String> {
     let (_folder, lake) = written().await;
     let caller = caller("*");
-    let selection = select::select(&lake, &org(), &caller, query(), now()).await;
+    let selection = select::select(&lake, &org(), &caller, query()).await;
     let access = Access::new(caller, look_up);
     let frames = stream(selection.unwrap(), access).await.unwrap();
     let found = entries(&frames.concat()).into_iter();

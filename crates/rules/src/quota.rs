@@ -71,13 +71,6 @@ impl Usage {
             },
         }
     }
-
-    /// Whether no request counts any more, so that this usage may be forgotten.
-    pub fn is_idle(&self, quota: Quota, now: DateTime<Utc>) -> bool {
-        self.instants
-            .back()
-            .is_none_or(|newest| now.signed_duration_since(*newest) >= quota.period)
-    }
 }
 
 #[cfg(test)]

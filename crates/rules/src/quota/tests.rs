@@ -112,15 +112,6 @@ fn a_clock_that_went_back_locks_nobody_out_for_longer_than_a_period() {
     assert!(usage.take(QUOTA, at(60)).allowed);
 }
 
-#[test]
-fn a_usage_is_idle_when_nothing_counts_any_more() {
-    let mut usage = Usage::default();
-    assert!(usage.is_idle(QUOTA, at(0)));
-    usage.take(QUOTA, at(0));
-    assert!(!usage.is_idle(QUOTA, at(59)));
-    assert!(usage.is_idle(QUOTA, at(60)));
-}
-
 proptest! {
     #[test]
     fn no_window_ever_holds_more_than_the_limit_and_none_is_refused_for_nothing(
