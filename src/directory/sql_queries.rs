@@ -1,6 +1,8 @@
 //! The queries of an organization, synchronous and asynchronous: its history.
 
 use chrono::{DateTime, Utc};
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use rules::{Error, OrgId, Result, UserId};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite, Transaction};
@@ -194,14 +196,14 @@ impl Directory {
     }
 
     /// The organization's queries in the order they were asked, behind the one of that id, `limit` at most; those of one
-    /// user where one is given.
-    pub async fn sql_queries(
-        &self,
-        org_id: &OrgId,
-        user: Option<(&OrgId, &UserId)>,
-        after: Option<(DateTime<Utc>, &str)>,
+    /// user where one is given. They are read as they are taken, for each may be long.
+    pub fn sql_queries<'a>(
+        &'a self,
+        org_id: &'a OrgId,
+        user: Option<(&'a OrgId, &'a UserId)>,
+        after: Option<(DateTime<Utc>, &'a str)>,
         limit: u32,
-    ) -> Result<Vec<SqlQuery>> {
+    ) -> BoxStream<'a, Result<SqlQuery>> {
         let (at, id) = after.map_or((i64::MIN, ""), |(at, id)| (at.timestamp_millis(), id));
         let rows = sqlx::query(concat!(
             "SELECT ",
@@ -217,10 +219,8 @@ impl Directory {
         .bind(at)
         .bind(id)
         .bind(limit)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed)?;
-        rows.iter().map(sql_query).collect()
+        .fetch(&self.pool);
+        rows.map(|row| sql_query(&row.map_err(failed)?)).boxed()
     }
 
     /// A query that waited begins; false when it was ended meanwhile.
