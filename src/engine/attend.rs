@@ -95,7 +95,16 @@ impl<'a> Attended<'a> {
             Message::Progress(progress) => attendant.progress(progress),
             Message::Wants { id, table, after } => {
                 let rows = attendant.rows(table, after);
-                let reply = rows.map(move |rows| replied(id, rows.map(Reply::Rows)));
+                let reply = rows.map(move |rows| match rows {
+                    Ok(Rows { json, next }) => {
+                        let bytes = json.len();
+                        Said {
+                            body: json.into_bytes(),
+                            ..replied(id, Ok(Reply::Rows { bytes, next }))
+                        }
+                    }
+                    Err(error) => replied(id, Err(error)),
+                });
                 self.replies.push(stream::once(reply).boxed());
             }
             Message::Describe {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::attend::{Attendant, Attended};
 use super::pool::PoolSettings;
 use super::problem::TOO_MUCH_MEMORY;
-use super::protocol::{Answer, FRAME_BYTES_MAX, Input, Message, Request, frame};
+use super::protocol::{Answer, Input, Message, Request, check_length, frame};
 use super::spill::SpillDir;
 use crate::metrics::Held;
 
@@ -120,9 +120,7 @@ async fn say(input: &mut ChildStdin, said: &Input) -> Result<(), Broken> {
 /// The worker's next message, and the body of an answer.
 async fn hear(output: &mut BufReader<ChildStdout>) -> Result<(Message, Vec<u8>), Broken> {
     let length = output.read_u32_le().await.map_err(Broken::Pipe)? as usize;
-    if length > FRAME_BYTES_MAX {
-        return Err(unexpected(&format!("a message of {length} bytes")));
-    }
+    check_length(length).map_err(Broken::message)?;
     let mut message = vec![0; length];
     let read = output.read_exact(&mut message).await;
     read.map_err(Broken::Pipe)?;
