@@ -61,6 +61,14 @@ impl Output {
     pub(super) fn is_file(&self) -> bool {
         matches!(self, Self::File { .. })
     }
+
+    /// Bytes of an answer's body, at most: of the response, or of the sentence that says why there is none.
+    pub(super) fn body_bytes_max(&self) -> usize {
+        match self {
+            Self::Page { bytes, .. } => SENTENCE_BYTES_MAX.max(*bytes),
+            Self::File { .. } => SENTENCE_BYTES_MAX,
+        }
+    }
 }
 
 /// The form of a result file (the wire contract, section 2).
@@ -250,6 +258,9 @@ pub(super) enum Outcome {
     /// The body is for the log.
     Internal,
 }
+
+/// A longer sentence of an answer's body is cut: it may quote a value.
+pub(super) const SENTENCE_BYTES_MAX: usize = 1024 * 1024;
 
 /// A frame longer than this is no message.
 pub(super) const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
