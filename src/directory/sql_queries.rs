@@ -267,8 +267,12 @@ impl Directory {
         error: &str,
         now: DateTime<Utc>,
     ) -> Result<Vec<SqlQuery>> {
-        let rows = sqlx::query(concat!("UPDATE sql_queries SET status = 'failed', error = ?, finished_at = ?, expires_at = NULL
-             WHERE status IN ('queued', 'running') RETURNING ", columns!(), ""))
+        let rows = sqlx::query(concat!(
+            "UPDATE sql_queries SET status = 'failed', error = ?, finished_at = ?
+             WHERE status IN ('queued', 'running') RETURNING ",
+            columns!(),
+            ""
+        ))
         .bind(error)
         .bind(now.timestamp_millis())
         .fetch_all(&self.pool)
@@ -277,13 +281,13 @@ impl Directory {
         rows.iter().map(sql_query).collect()
     }
 
-    /// Queries whose result is to be deleted by now.
+    /// Queries whose result is to be deleted by now, the last ones first: some that cannot be are in no other's way.
     pub async fn expired_results(&self, now: DateTime<Utc>) -> Result<Vec<SqlQuery>> {
         let rows = sqlx::query(concat!(
             "SELECT ",
             columns!(),
             " FROM sql_queries
-             WHERE expires_at <= ? AND status NOT IN ('queued', 'running') LIMIT 1000"
+             WHERE expires_at <= ? AND status NOT IN ('queued', 'running') ORDER BY expires_at DESC LIMIT 1000"
         ))
         .bind(now.timestamp_millis())
         .fetch_all(&self.pool)

@@ -246,8 +246,10 @@ impl SqlQueries {
             };
         }
         if query.status != QueryStatus::Succeeded {
-            // First the file: a query that is known to have failed has none.
-            self.remove_folder(&org, &id).await?;
+            // First the file: a query that is known to have failed has none. Where there is one left, its time ends it.
+            if let Err(error) = self.remove_folder(&org, &id).await {
+                left_behind(&query, &error);
+            }
         }
         self.directory.finish_query(&query).await
     }
@@ -388,21 +390,31 @@ impl SqlQueries {
             .fail_unfinished_queries(RESTARTED, now)
             .await?;
         for query in left {
-            self.remove_folder(&query.org_id, &query.query_id).await?;
+            self.remove_result(&query).await?;
         }
         Ok(())
     }
 
-    /// Deletes results and history that are old enough.
+    /// Deletes results and history that are old enough. A result that cannot be deleted is in no other's way.
     pub(super) async fn expire(&self) -> Result<()> {
         let now = self.clock.now();
         for query in self.directory.expired_results(now).await? {
-            self.remove_folder(&query.org_id, &query.query_id).await?;
-            self.directory.forget_result(&query.query_id).await?;
+            self.remove_result(&query).await?;
         }
         let days = TimeDelta::days(self.config.keeping.query_history_days.into());
         self.directory.forget_queries(now - days).await?;
         Ok(())
+    }
+
+    /// Deletes a result of which nobody is told any more. One that cannot be deleted is tried again when its time is over.
+    async fn remove_result(&self, query: &SqlQuery) -> Result<()> {
+        match self.remove_folder(&query.org_id, &query.query_id).await {
+            Ok(()) => self.directory.forget_result(&query.query_id).await,
+            Err(error) => {
+                left_behind(query, &error);
+                Ok(())
+            }
+        }
     }
 
     fn running(&self) -> MutexGuard<'_, std::collections::HashMap<String, Running>> {
@@ -424,6 +436,14 @@ pub struct Status {
 pub enum Fetched {
     NotYet(SqlQuery),
     File(ResultFile),
+}
+
+fn left_behind(query: &SqlQuery, error: &Error) {
+    tracing::error!(
+        error = error as &dyn std::error::Error,
+        query_id = query.query_id,
+        "a result is left behind"
+    );
 }
 
 /// What the submitter is told goes into the history; what is the server's fault goes to its log too.
