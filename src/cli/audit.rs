@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use futures::TryStreamExt;
 use rules::{Error, OrgId, Result};
 use serde_json::{Value, json};
 
@@ -117,7 +118,10 @@ async fn list(chain: &Chain, limit: u32, context: &Context) -> Result<()> {
     let (directory, org) = open(chain, context).await?;
     let head = directory.audit_head(org).await?;
     let after = (head.seq - i64::from(limit)).max(0);
-    let rows = directory.audit_rows(org, after, limit).await?;
+    let rows: Vec<AuditRow> = directory
+        .audit_rows(org, after, limit)
+        .try_collect()
+        .await?;
     let human = || {
         let shown = rows.iter().map(|row| {
             let resource = row.resource.as_deref().unwrap_or_default();
@@ -176,7 +180,9 @@ async fn export(chain: &Chain, after: i64, output: Option<&Path>, context: &Cont
     let mut lines = BufWriter::new(&mut out);
     let (mut last, mut count) = (after, 0);
     loop {
-        let rows = directory.audit_rows(org, last, PAGE_ROWS).await?;
+        // Read before it is written: a writer that stands still must not keep the database's reader.
+        let rows = directory.audit_rows(org, last, PAGE_ROWS);
+        let rows: Vec<AuditRow> = rows.try_collect().await?;
         let Some(end) = rows.last() else {
             break;
         };

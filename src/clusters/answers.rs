@@ -1,4 +1,4 @@
-//! One question's answer: a cursor, read a batch ahead of whoever takes the batches.
+//! One question's answer: a cursor, read when a batch is wanted, so that an answer holds one batch at most.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use mongodb::options::{
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 use rules::{Error, Kind, Result};
 use tokio::runtime::Handle;
-use tokio::sync::SemaphorePermit;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::{Notify, SemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::cluster::Cluster;
@@ -48,6 +48,9 @@ impl Place {
 #[derive(Debug)]
 pub struct Answers {
     batches: Receiver<Result<Option<Vec<u8>>>>,
+    wanted: Arc<Notify>,
+    /// The next batch has been wanted, and not come yet.
+    is_wanted: bool,
     is_over: bool,
 }
 
@@ -60,6 +63,7 @@ impl Answers {
         if self.is_over {
             return Ok(None);
         }
+        self.want();
         // An answer without its end is none.
         let lost = || {
             Err(Error::internal(
@@ -67,8 +71,17 @@ impl Answers {
             ))
         };
         let batch = self.batches.recv().await.unwrap_or_else(lost);
+        self.is_wanted = false;
         self.is_over = !matches!(batch, Ok(Some(_)));
         batch
+    }
+
+    /// Has the next batch fetched, while whoever will take it does something else.
+    pub fn want(&mut self) {
+        if !self.is_wanted {
+            self.wanted.notify_one();
+            self.is_wanted = true;
+        }
     }
 }
 
@@ -79,16 +92,21 @@ pub(super) fn ask(
     asking: &Asking,
 ) -> Answers {
     let (sender, batches) = channel(1);
+    let wanted = Arc::new(Notify::new());
     let reading = Reading {
         cluster: Arc::clone(cluster),
         place,
         command,
         asking: asking.clone(),
         sender,
+        wanted: Arc::clone(&wanted),
     };
     tokio::spawn(reading.run());
     Answers {
         batches,
+        wanted,
+        // The first one comes with the cursor.
+        is_wanted: true,
         is_over: false,
     }
 }
@@ -100,6 +118,7 @@ struct Reading {
     command: Command,
     asking: Asking,
     sender: Sender<Result<Option<Vec<u8>>>>,
+    wanted: Arc<Notify>,
 }
 
 impl Reading {
@@ -141,13 +160,14 @@ impl Reading {
             let documents = batch.doc_slices().map_err(failed)?;
             if !documents.is_empty() {
                 let bytes = documents.as_bytes().to_vec();
+                drop(batch);
                 self.cluster.reads.read(bytes.len());
-                let taken = timeout_at(deadline, self.sender.send(Ok(Some(bytes)))).await;
-                if taken.map_err(|_| errors::timed_out())?.is_err() {
+                // There is room: the batch before it was taken, or this one would not be wanted.
+                let taken = self.sender.send(Ok(Some(bytes))).await.is_ok();
+                if open.id == 0 || !taken || !self.is_wanted().await? {
                     return Ok(());
                 }
-            }
-            if open.id == 0 {
+            } else if open.id == 0 {
                 return Ok(());
             }
             scan = match self.scan().await? {
@@ -155,6 +175,18 @@ impl Reading {
                 None => return Ok(()),
             };
         }
+    }
+
+    /// Waits until the next batch is wanted; false where nobody takes it any more.
+    async fn is_wanted(&self) -> Result<bool> {
+        let wanted = async {
+            tokio::select! {
+                () = self.wanted.notified() => true,
+                () = self.sender.closed() => false,
+            }
+        };
+        let wanted = timeout_at(self.asking.deadline, wanted).await;
+        wanted.map_err(|_| errors::timed_out())
     }
 
     /// The right to fetch one batch; none where nobody takes it any more.

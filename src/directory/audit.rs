@@ -12,6 +12,8 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, SecondsFormat};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use rules::{OrgId, Result};
 use serde::{Serialize, Serializer};
 use serde_json::json;
@@ -179,13 +181,14 @@ impl Directory {
         transaction.commit().await.map_err(failed)
     }
 
-    /// Rows of the organization's chain, or of the server's own, behind the place `after`, in order.
-    pub async fn audit_rows(
-        &self,
-        org_id: Option<&OrgId>,
+    /// Rows of the organization's chain, or of the server's own, behind the place `after`, in order, `limit` at most. They
+    /// are read as they are taken, for each may be long.
+    pub fn audit_rows<'a>(
+        &'a self,
+        org_id: Option<&'a OrgId>,
         after: i64,
         limit: u32,
-    ) -> Result<Vec<AuditRow>> {
+    ) -> BoxStream<'a, Result<AuditRow>> {
         let rows = sqlx::query(concat!(
             "SELECT ",
             columns!(""),
@@ -194,10 +197,8 @@ impl Directory {
         .bind(org_id.map_or("", OrgId::as_str))
         .bind(after)
         .bind(limit)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed)?;
-        rows.iter().map(audit_row).collect()
+        .fetch(&self.pool);
+        rows.map(|row| audit_row(&row.map_err(failed)?)).boxed()
     }
 
     /// The end of a chain, as the last append left it.
@@ -230,13 +231,16 @@ impl Directory {
         let head = self.audit_head(org_id).await?;
         let mut walk = Walk::new(org_id.map_or("", OrgId::as_str));
         loop {
-            let rows = self.audit_rows(org_id, walk.seq(), PAGE_ROWS).await?;
-            for row in &rows {
-                if let Err(broken) = walk.step(row, [Some(&head), expected]) {
+            // Page by page: a reader that goes on for long keeps the write-ahead log from being taken up.
+            let mut rows = self.audit_rows(org_id, walk.seq(), PAGE_ROWS);
+            let mut count = 0;
+            while let Some(row) = rows.try_next().await? {
+                if let Err(broken) = walk.step(&row, [Some(&head), expected]) {
                     return Ok(broken);
                 }
+                count += 1;
             }
-            if rows.len() < PAGE_ROWS as usize {
+            if count < PAGE_ROWS {
                 return Ok(walk.end([Some(&head), expected]));
             }
         }

@@ -61,6 +61,9 @@ const LOCK_POLL: Duration = Duration::from_millis(20);
 /// Readers run side by side; each connection is a thread, and a look-up takes microseconds.
 const CONNECTIONS_MAX: u32 = 4;
 
+/// Rows that a connection's thread reads ahead of whoever takes them: some are as long as a megabyte.
+const ROWS_AHEAD: usize = 8;
+
 /// The most characters of a name an operator gives to something.
 const NAME_CHARS_MAX: usize = 256;
 
@@ -128,7 +131,8 @@ impl Directory {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(BUSY_TIMEOUT)
+            .row_buffer_size(ROWS_AHEAD);
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(BUSY_TIMEOUT)

@@ -1,6 +1,8 @@
 //! The queries of an organization, synchronous and asynchronous: its history.
 
 use chrono::{DateTime, Utc};
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use rules::{Error, OrgId, Result, UserId};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite, Transaction};
@@ -103,19 +105,29 @@ macro_rules! own {
     };
 }
 
+/// A key is free of a user who had the id before, and of queries whose result is gone.
+macro_rules! is_free {
+    () => {
+        "(created_at < (SELECT created_at FROM users WHERE org_id = ?2 AND user_id = ?3)
+          OR expires_at IS NULL OR expires_at <= ?5 OR status = 'canceled')"
+    };
+}
+
 impl Directory {
-    /// Stores a query that was submitted, or returns the one that the same user submitted with the same key before and that
-    /// has a result, or will have one.
+    /// The query that the same user submitted with the same key before and that has a result, or will have one.
+    pub async fn submitted_query(&self, query: &SqlQuery) -> Result<Option<SqlQuery>> {
+        submitted(&self.pool, query).await
+    }
+
+    /// Stores a query that was submitted, or returns the one that [`Directory::submitted_query`] finds.
     pub async fn submit_query(&self, query: &SqlQuery) -> Result<Option<SqlQuery>> {
         let mut transaction = self.write().await?;
         if query.idempotency_key.is_some() {
-            // Free are the keys of a user who had the id before, and of queries whose result is gone.
-            sqlx::query(
+            sqlx::query(concat!(
                 "UPDATE sql_queries SET idempotency_key = NULL
-                 WHERE org_id = ?1 AND user_org_id = ?2 AND user_id = ?3 AND idempotency_key = ?4
-                   AND (created_at < (SELECT created_at FROM users WHERE org_id = ?2 AND user_id = ?3)
-                        OR expires_at IS NULL OR expires_at <= ?5 OR status = 'canceled')",
-            )
+                 WHERE org_id = ?1 AND user_org_id = ?2 AND user_id = ?3 AND idempotency_key = ?4 AND ",
+                is_free!()
+            ))
             .bind(query.org_id.as_str())
             .bind(query.user_org_id.as_str())
             .bind(query.user_id.as_str())
@@ -128,25 +140,14 @@ impl Directory {
         match insert(&mut transaction, std::slice::from_ref(query)).await {
             Ok(()) => {
                 transaction.commit().await.map_err(failed)?;
-                return Ok(None);
+                Ok(None)
             }
-            Err(error) if is_unique_violation(&error) && query.idempotency_key.is_some() => {}
-            Err(error) => return Err(failed(error)),
+            Err(error) if is_unique_violation(&error) => {
+                let first = submitted(&mut *transaction, query).await?;
+                first.map(Some).ok_or_else(|| failed(error))
+            }
+            Err(error) => Err(failed(error)),
         }
-        let row = sqlx::query(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM sql_queries
-             WHERE org_id = ? AND user_org_id = ? AND user_id = ? AND idempotency_key = ?"
-        ))
-        .bind(query.org_id.as_str())
-        .bind(query.user_org_id.as_str())
-        .bind(query.user_id.as_str())
-        .bind(query.idempotency_key.as_deref())
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(failed)?;
-        sql_query(&row).map(Some)
     }
 
     /// Stores queries that have ended, in one transaction.
@@ -194,14 +195,14 @@ impl Directory {
     }
 
     /// The organization's queries in the order they were asked, behind the one of that id, `limit` at most; those of one
-    /// user where one is given.
-    pub async fn sql_queries(
-        &self,
-        org_id: &OrgId,
-        user: Option<(&OrgId, &UserId)>,
-        after: Option<(DateTime<Utc>, &str)>,
+    /// user where one is given. They are read as they are taken, for each may be long.
+    pub fn sql_queries<'a>(
+        &'a self,
+        org_id: &'a OrgId,
+        user: Option<(&'a OrgId, &'a UserId)>,
+        after: Option<(DateTime<Utc>, &'a str)>,
         limit: u32,
-    ) -> Result<Vec<SqlQuery>> {
+    ) -> BoxStream<'a, Result<SqlQuery>> {
         let (at, id) = after.map_or((i64::MIN, ""), |(at, id)| (at.timestamp_millis(), id));
         let rows = sqlx::query(concat!(
             "SELECT ",
@@ -217,10 +218,8 @@ impl Directory {
         .bind(at)
         .bind(id)
         .bind(limit)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed)?;
-        rows.iter().map(sql_query).collect()
+        .fetch(&self.pool);
+        rows.map(|row| sql_query(&row.map_err(failed)?)).boxed()
     }
 
     /// A query that waited begins; false when it was ended meanwhile.
@@ -268,8 +267,12 @@ impl Directory {
         error: &str,
         now: DateTime<Utc>,
     ) -> Result<Vec<SqlQuery>> {
-        let rows = sqlx::query(concat!("UPDATE sql_queries SET status = 'failed', error = ?, finished_at = ?, expires_at = NULL
-             WHERE status IN ('queued', 'running') RETURNING ", columns!(), ""))
+        let rows = sqlx::query(concat!(
+            "UPDATE sql_queries SET status = 'failed', error = ?, finished_at = ?
+             WHERE status IN ('queued', 'running') RETURNING ",
+            columns!(),
+            ""
+        ))
         .bind(error)
         .bind(now.timestamp_millis())
         .fetch_all(&self.pool)
@@ -278,13 +281,13 @@ impl Directory {
         rows.iter().map(sql_query).collect()
     }
 
-    /// Queries whose result is to be deleted by now.
+    /// Queries whose result is to be deleted by now, the last ones first: some that cannot be are in no other's way.
     pub async fn expired_results(&self, now: DateTime<Utc>) -> Result<Vec<SqlQuery>> {
         let rows = sqlx::query(concat!(
             "SELECT ",
             columns!(),
             " FROM sql_queries
-             WHERE expires_at <= ? AND status NOT IN ('queued', 'running') LIMIT 1000"
+             WHERE expires_at <= ? AND status NOT IN ('queued', 'running') ORDER BY expires_at DESC LIMIT 1000"
         ))
         .bind(now.timestamp_millis())
         .fetch_all(&self.pool)
@@ -315,6 +318,29 @@ impl Directory {
         .map_err(failed)?;
         Ok(forgotten.rows_affected())
     }
+}
+
+async fn submitted(
+    executor: impl sqlx::SqliteExecutor<'_>,
+    query: &SqlQuery,
+) -> Result<Option<SqlQuery>> {
+    let row = sqlx::query(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM sql_queries
+         WHERE org_id = ?1 AND user_org_id = ?2 AND user_id = ?3 AND idempotency_key = ?4 AND ",
+        is_free!(),
+        " IS NOT TRUE"
+    ))
+    .bind(query.org_id.as_str())
+    .bind(query.user_org_id.as_str())
+    .bind(query.user_id.as_str())
+    .bind(query.idempotency_key.as_deref())
+    .bind(query.created_at.timestamp_millis())
+    .fetch_optional(executor)
+    .await
+    .map_err(failed)?;
+    row.as_ref().map(sql_query).transpose()
 }
 
 async fn insert(

@@ -60,7 +60,8 @@ pub struct Pool {
     /// The one that was used last is last.
     idle: Mutex<Vec<Worker>>,
     warned: AtomicBool,
-    checking: tokio::sync::Mutex<()>,
+    /// Held while a worker is asked whether it answers; when that last began with a good end.
+    checking: Arc<tokio::sync::Mutex<Option<Instant>>>,
 }
 
 /// What became of a query.
@@ -94,7 +95,7 @@ impl Pool {
             spill,
             idle: Mutex::new(idle),
             warned: AtomicBool::new(false),
-            checking: tokio::sync::Mutex::default(),
+            checking: Arc::default(),
         }))
     }
 
@@ -179,9 +180,27 @@ impl Pool {
     ///
     /// # Errors
     /// `Unavailable` with what is wrong.
-    pub async fn check(&self) -> Result<()> {
+    pub async fn check(self: &Arc<Self>) -> Result<()> {
+        let asked = Instant::now();
         // One at a time: many would take the workers away from each other.
-        let _turn = self.checking.lock().await;
+        let mut turn = Arc::clone(&self.checking).lock_owned().await;
+        if turn.is_some_and(|began| began >= asked) {
+            return Ok(());
+        }
+        let pool = Arc::clone(self);
+        // A task of its own: whoever hangs up meanwhile, and needs no credentials for that, takes no worker along.
+        let checked = tokio::spawn(async move {
+            let began = Instant::now();
+            pool.ping().await?;
+            *turn = Some(began);
+            Ok(())
+        });
+        let broke = |error| Error::internal("the check of the workers broke off").because(error);
+        checked.await.map_err(broke)?
+    }
+
+    /// Asks a worker that is nobody's yet, or a new one, whether it answers.
+    async fn ping(&self) -> Result<()> {
         let idle = {
             let mut idle = self.idle();
             let index = idle.iter().position(|idle| idle.org.is_none());

@@ -6,14 +6,14 @@ use futures::{StreamExt, stream};
 use rules::{Error, OrgId, Result};
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::Instant;
 
 use super::attend::{Attendant, Attended};
 use super::pool::PoolSettings;
 use super::problem::TOO_MUCH_MEMORY;
-use super::protocol::{Answer, FRAME_BYTES_MAX, Input, Message, Request, frame};
+use super::protocol::{Answer, Input, Message, Request, check_length, frame};
 use super::spill::SpillDir;
 use crate::metrics::Held;
 
@@ -117,18 +117,22 @@ async fn say(input: &mut ChildStdin, said: &Input) -> Result<(), Broken> {
     input.write_all(&frame).await.map_err(Broken::Pipe)
 }
 
-/// The worker's next message, and the body of an answer.
-async fn hear(output: &mut BufReader<ChildStdout>) -> Result<(Message, Vec<u8>), Broken> {
+/// The worker's next message, and the body of an answer, which has `body_max` bytes at most, whatever the worker says.
+async fn hear(
+    output: &mut (impl AsyncRead + Unpin),
+    body_max: usize,
+) -> Result<(Message, Vec<u8>), Broken> {
     let length = output.read_u32_le().await.map_err(Broken::Pipe)? as usize;
-    if length > FRAME_BYTES_MAX {
-        return Err(unexpected(&format!("a message of {length} bytes")));
-    }
+    check_length(length).map_err(Broken::message)?;
     let mut message = vec![0; length];
     let read = output.read_exact(&mut message).await;
     read.map_err(Broken::Pipe)?;
     let message = serde_json::from_slice(&message).map_err(Broken::message)?;
     let mut body = Vec::new();
     if let Message::Answer(answer) = &message {
+        if answer.bytes > body_max {
+            return Err(unexpected(&format!("a body of {} bytes", answer.bytes)));
+        }
         body.resize(answer.bytes, 0);
         output.read_exact(&mut body).await.map_err(Broken::Pipe)?;
     }
@@ -202,8 +206,9 @@ impl Worker {
         say(&mut self.input, &Input::Request(Box::new(request.clone()))).await?;
         let (input, output) = (&mut self.input, &mut self.output);
         // A stream, whose next message is not lost while something is said.
-        let messages = stream::unfold(output, |output| async {
-            Some((hear(output).await, output))
+        let body_max = request.output.body_bytes_max();
+        let messages = stream::unfold(output, move |output| async move {
+            Some((hear(output, body_max).await, output))
         });
         let mut messages = std::pin::pin!(messages);
         let mut attended = Attended::new(attendant, deadline);
@@ -231,7 +236,7 @@ impl Worker {
     /// Waits until the worker answers; only before its first query.
     pub(super) async fn ping(&mut self) -> Result<(), Broken> {
         say(&mut self.input, &Input::Ping).await?;
-        match hear(&mut self.output).await? {
+        match hear(&mut self.output, 0).await? {
             (Message::Pong, _) => Ok(()),
             (other, _) => Err(unexpected(&format!("{other:?}"))),
         }
@@ -277,7 +282,28 @@ fn cause_of_death(broken: Broken, last_words: String) -> Error {
 mod tests {
     use rules::Kind;
 
+    use super::super::protocol::{Cost, Outcome};
     use super::*;
+
+    #[tokio::test]
+    async fn a_body_is_no_longer_than_what_was_asked_for() {
+        let answer = |bytes| {
+            Message::Answer(Answer {
+                outcome: Outcome::Done,
+                cost: Cost::default(),
+                confined: true,
+                spent: false,
+                bytes,
+            })
+        };
+        let said = |bytes, body: &[u8]| [&frame(&answer(bytes)).unwrap(), body].concat();
+        let (_, body) = hear(&mut said(3, b"abc").as_slice(), 3).await.unwrap();
+        assert_eq!(body, b"abc");
+        for (bytes, max) in [(4, 3), (1, 0), (usize::MAX, 1 << 30)] {
+            let heard = hear(&mut said(bytes, b"abcd").as_slice(), max).await;
+            assert!(matches!(heard, Err(Broken::Message(_))), "{heard:?}");
+        }
+    }
 
     #[test]
     fn only_a_worker_that_is_gone_needed_too_much() {

@@ -61,6 +61,14 @@ impl Output {
     pub(super) fn is_file(&self) -> bool {
         matches!(self, Self::File { .. })
     }
+
+    /// Bytes of an answer's body, at most: of the response, or of the sentence that says why there is none.
+    pub(super) fn body_bytes_max(&self) -> usize {
+        match self {
+            Self::Page { bytes, .. } => SENTENCE_BYTES_MAX.max(*bytes),
+            Self::File { .. } => SENTENCE_BYTES_MAX,
+        }
+    }
 }
 
 /// The form of a result file (the wire contract, section 2).
@@ -182,7 +190,7 @@ pub(super) enum Message {
 }
 
 /// Some rows of a table of the server's.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default)]
 pub struct Rows {
     /// One JSON object a row, one after another.
     pub json: String,
@@ -206,7 +214,12 @@ pub(super) enum Input {
 /// What the server replies.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Reply {
-    Rows(Rows),
+    /// Rows of a table of the server's, as so many bytes of JSON, which follow: in a frame their quotes would be escaped once
+    /// more, and one long row could be too long for it.
+    Rows {
+        bytes: usize,
+        next: Option<String>,
+    },
     Table(Option<Table>),
     /// Documents, as a BSON array of so many bytes, which follow.
     Batch {
@@ -246,6 +259,9 @@ pub(super) enum Outcome {
     Internal,
 }
 
+/// A longer sentence of an answer's body is cut: it may quote a value.
+pub(super) const SENTENCE_BYTES_MAX: usize = 1024 * 1024;
+
 /// A frame longer than this is no message.
 pub(super) const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -253,7 +269,9 @@ pub(super) const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub(super) fn frame(value: &impl Serialize) -> std::io::Result<Vec<u8>> {
     let mut frame = vec![0; 4];
     serde_json::to_writer(&mut frame, value)?;
-    let length = u32::try_from(frame.len() - 4).map_err(std::io::Error::other)?;
+    let length = frame.len() - 4;
+    check_length(length)?;
+    let length = u32::try_from(length).map_err(std::io::Error::other)?;
     frame[..4].copy_from_slice(&length.to_le_bytes());
     Ok(frame)
 }
@@ -268,12 +286,18 @@ pub(super) fn read_frame<T: serde::de::DeserializeOwned>(
         result => result?,
     }
     let length = u32::from_le_bytes(length) as usize;
-    if length > FRAME_BYTES_MAX {
-        return Err(std::io::Error::other(format!("a frame of {length} bytes")));
-    }
+    check_length(length)?;
     let mut json = vec![0; length];
     input.read_exact(&mut json)?;
     Ok(Some(serde_json::from_slice(&json)?))
+}
+
+/// Whoever writes a frame that is too long is told so, and not the one who would read it.
+pub(super) fn check_length(length: usize) -> std::io::Result<()> {
+    match length > FRAME_BYTES_MAX {
+        true => Err(std::io::Error::other(format!("a frame of {length} bytes"))),
+        false => Ok(()),
+    }
 }
 
 /// Reads so many bytes, which follow a frame.

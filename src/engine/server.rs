@@ -59,8 +59,8 @@ impl Server {
                     }
                     Ok(Some(Input::Reply { id, reply })) => {
                         let bytes = match &reply {
-                            Reply::Batch { bytes } => *bytes,
-                            Reply::Rows(_) | Reply::Table(_) | Reply::End | Reply::Failed => 0,
+                            Reply::Batch { bytes } | Reply::Rows { bytes, .. } => *bytes,
+                            Reply::Table(_) | Reply::End | Reply::Failed => 0,
                         };
                         let Ok(body) = read_body(&mut input, bytes) else {
                             break 1;
@@ -104,7 +104,10 @@ impl Server {
         let id = self.id();
         let reply = self.reply(id, &Message::Wants { id, table, after })?;
         match reply.await {
-            Ok((Reply::Rows(rows), _)) => Ok(rows),
+            Ok((Reply::Rows { next, .. }, json)) => match String::from_utf8(json) {
+                Ok(json) => Ok(Rows { json, next }),
+                Err(error) => Err(no_answer().because(error)),
+            },
             _ => Err(no_answer()),
         }
     }

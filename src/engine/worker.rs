@@ -21,7 +21,8 @@ use super::memory::Memory;
 use super::plan;
 use super::problem::CANNOT_RUN;
 use super::protocol::{
-    Answer, Cost, Input, Message, Outcome, Output, Request, read_frame, write_message,
+    Answer, Cost, Input, Message, Outcome, Output, Request, SENTENCE_BYTES_MAX, read_frame,
+    write_message,
 };
 use super::server::Server;
 use crate::core_dumps;
@@ -194,7 +195,7 @@ fn answer(
         Ok(page) => return (Outcome::Done, cost, page),
         Err(error) => error,
     };
-    let (outcome, body) = match failure.kind() {
+    let (outcome, mut body) = match failure.kind() {
         Kind::Invalid if failure.message() == CANNOT_RUN => {
             (Outcome::Unsupported, for_log(&failure))
         }
@@ -203,6 +204,7 @@ fn answer(
         Kind::StorageFull => (Outcome::StorageFull, for_log(&failure)),
         _ => (Outcome::Internal, for_log(&failure)),
     };
+    body.truncate(SENTENCE_BYTES_MAX);
     (outcome, cost, body)
 }
 

@@ -1,4 +1,4 @@
-//! So many at once, and so many of them of one: nobody takes every place.
+//! So many at once, of each or of all: nobody takes every place.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -24,6 +24,15 @@ impl<Key: Eq + Hash + Clone> Places<Key> {
         Arc::new(Self {
             most,
             most_of_one: most.div_ceil(2),
+            held: Mutex::default(),
+        })
+    }
+
+    /// As many for each as there are.
+    pub fn for_each(most_of_one: usize) -> Arc<Self> {
+        Arc::new(Self {
+            most: usize::MAX,
+            most_of_one,
             held: Mutex::default(),
         })
     }
@@ -78,5 +87,17 @@ mod tests {
         held.clear();
         assert!(places.take("c").is_some());
         assert!(places.held().is_empty());
+    }
+
+    #[test]
+    fn each_has_places_of_their_own() {
+        let places = Places::for_each(2);
+        let held: Vec<Place<&str>> = ["a", "a", "a", "b"]
+            .into_iter()
+            .filter_map(|key| places.take(key))
+            .collect();
+        assert_eq!(held.len(), 3);
+        assert!(places.take("a").is_none());
+        assert!(places.take("b").is_some());
     }
 }

@@ -27,13 +27,12 @@ impl Reader {
         }
         let rows = self
             .directory
-            .audit_rows(Some(&self.org_id), after.unwrap_or(0), PAGE_ROWS)
-            .await?;
+            .audit_rows(Some(&self.org_id), after.unwrap_or(0), PAGE_ROWS);
         let line = |row: &AuditRow| {
             serde_json::to_string(row).map_err(|error| {
                 Error::internal("a row of the audit log is no JSON").because(error)
             })
         };
-        page(&rows, PAGE_ROWS, line, |last| last.seq.to_string())
+        page(rows, PAGE_ROWS, line, |last| last.seq.to_string()).await
     }
 }

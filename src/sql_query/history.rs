@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use collections::{Question, Table};
-use futures::{StreamExt, stream};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use rules::{Caller, Error, Kind, OrgId, Result, TableName, UserId};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
@@ -251,36 +252,34 @@ impl Reader {
         let user = self.user.as_ref().map(|(org, user)| (org, user));
         let queries = self
             .directory
-            .sql_queries(&self.org_id, user, after, PAGE_ROWS)
-            .await?;
+            .sql_queries(&self.org_id, user, after, PAGE_ROWS);
         let line = |query: &SqlQuery| Ok(row(query).to_string());
-        page(&queries, PAGE_ROWS, line, |last| {
-            format!("{}/{}", last.created_at.timestamp_millis(), last.query_id)
-        })
+        let place =
+            |last: &SqlQuery| format!("{}/{}", last.created_at.timestamp_millis(), last.query_id);
+        page(queries, PAGE_ROWS, line, place).await
     }
 }
 
-/// Some of the rows found, as lines of about [`PAGE_BYTES`], and the place behind which there are more. Fewer rows than
-/// `asked` for are all there are.
-pub(super) fn page<T>(
-    found: &[T],
+/// Rows as lines of about [`PAGE_BYTES`], and the place behind which there are more: a row that is longer is a page. What
+/// no longer fits is not read. Fewer rows than `asked` for are all there are.
+pub(super) async fn page<T>(
+    mut found: BoxStream<'_, Result<T>>,
     asked: u32,
     line: impl Fn(&T) -> Result<String>,
     place: impl Fn(&T) -> String,
 ) -> Result<Rows> {
     let mut json = String::new();
-    let mut taken = 0;
-    for row in found {
-        json.push_str(&line(row)?);
+    let (mut taken, mut next) = (0, None);
+    while let Some(row) = found.try_next().await? {
+        json.push_str(&line(&row)?);
         json.push('\n');
         taken += 1;
+        next = Some(place(&row));
         if json.len() > PAGE_BYTES {
-            break;
+            return Ok(Rows { json, next });
         }
     }
-    let is_last = taken == found.len() && found.len() < asked as usize;
-    let last = found[..taken].last().filter(|_| !is_last);
-    let next = last.map(place);
+    let next = next.filter(|_| taken == asked);
     Ok(Rows { json, next })
 }
 
@@ -457,6 +456,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_page_reads_no_more_rows_than_it_holds() {
+        let read = std::cell::Cell::new(0);
+        let rows: Vec<Result<u32>> = (1..=5).map(Ok).collect();
+        let page = page(
+            stream::iter(rows).boxed(),
+            5,
+            |row| {
+                read.set(*row);
+                Ok("x".repeat(PAGE_BYTES / 2))
+            },
+            u32::to_string,
+        );
+        assert_eq!(page.await.unwrap().next.as_deref(), Some("2"));
+        assert_eq!(read.get(), 2);
+    }
+
+    #[tokio::test]
     async fn what_was_recorded_is_stored_when_flushed() {
         let folder = tempfile::TempDir::new().unwrap();
         let directory = Directory::open(&folder.path().join("directory.db"))
@@ -474,6 +490,7 @@ mod tests {
         history.flush().await;
         let stored = directory
             .sql_queries(&org, None, None, 10_000)
+            .try_collect::<Vec<_>>()
             .await
             .unwrap();
         assert_eq!(stored.len(), 2500);

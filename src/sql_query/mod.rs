@@ -22,7 +22,7 @@ use crate::clusters::{Clusters, Collections};
 use crate::config::Config;
 use crate::directory::{Directory, Organization};
 use crate::engine::{self, Pool, ServerTable};
-use crate::guard::Audit;
+use crate::guard::{Audit, Places};
 use crate::lake::Lake;
 
 pub use results::ResultFile;
@@ -53,6 +53,8 @@ pub struct SqlQueries {
     audit: Audit,
     signer: Signer,
     running: Mutex<HashMap<String, Running>>,
+    /// For submitted queries that have not ended.
+    places: Arc<Places<OrgId>>,
 }
 
 impl SqlQueries {
@@ -80,6 +82,7 @@ impl SqlQueries {
             clock,
             config: config.clone(),
             running: Mutex::default(),
+            places: Places::for_each(config.limits.sql_waiting),
         };
         queries.fail_unfinished().await?;
         Ok(Arc::new(queries))

@@ -16,6 +16,7 @@ use super::results::ResultFile;
 use super::signed_url::{SignedUrl, expired, forged};
 use crate::directory::{Organization, QueryStatus, SqlQuery};
 use crate::engine::{Attendant, Batches, Format, Output, Progress, Request, Rows, ServerTable};
+use crate::guard::Place;
 use crate::traces::TARGET;
 
 const RESTARTED: &str = "the server restarted; submit it again";
@@ -48,7 +49,7 @@ enum Stop {
 /// A submitted query that has not ended.
 #[derive(Debug)]
 pub(super) struct Running {
-    org_id: OrgId,
+    _place: Place<OrgId>,
     /// Holds a reason when the query is to end.
     stop: watch::Sender<Option<Stop>>,
     progress: watch::Receiver<Progress>,
@@ -104,21 +105,22 @@ impl SqlQueries {
             format,
             idempotency_key,
         } = submission;
-        let waiting = self
-            .running()
-            .values()
-            .filter(|running| running.org_id == *org)
-            .count();
-        if waiting >= self.config.limits.sql_waiting {
-            return Err(Error::unavailable(
-                "too many queries of this organization are waiting; try again when some have ended",
-            ));
-        }
         let life = TimeDelta::hours(self.config.limits.sql_result_hours.into());
         let mut query = new_query(org, &caller, &sql, QueryStatus::Queued, now)?;
         query.result_format = Some(format.name().to_owned());
         query.idempotency_key = idempotency_key;
         query.expires_at = Some((now + life).trunc_subsecs(0));
+        // Before a place is asked for: what is submitted already needs none.
+        if query.idempotency_key.is_some()
+            && let Some(first) = self.directory.submitted_query(&query).await?
+        {
+            return self.handle_of_first(&query, &first).await;
+        }
+        let place = self.places.take(org.clone()).ok_or_else(|| {
+            Error::unavailable(
+                "too many queries of this organization are waiting; try again when some have ended",
+            )
+        })?;
         let folder = self.folder(org, &query.query_id)?;
         let output = Output::File {
             folder,
@@ -134,16 +136,21 @@ impl SqlQueries {
         let stored = tokio::spawn(async move {
             let first = queries.directory.submit_query(&query).await?;
             if first.is_none() {
-                queries.start(query.clone(), request, reader);
+                queries.start(query.clone(), request, reader, place);
             }
             Ok::<_, Error>((query, first))
         });
         let stored = stored.await;
         let broke = |error| Error::internal("the submission broke off").because(error);
         let (query, first) = stored.map_err(broke)??;
-        let Some(first) = first else {
-            return self.handle(&query).await;
-        };
+        match first {
+            None => self.handle(&query).await,
+            Some(first) => self.handle_of_first(&query, &first).await,
+        }
+    }
+
+    /// The handle of the query that was submitted first with this one's key.
+    async fn handle_of_first(&self, query: &SqlQuery, first: &SqlQuery) -> Result<Handle> {
         if first.sql_query != query.sql_query || first.result_format != query.result_format {
             return Err(Error::unprocessable(
                 &["header", "idempotency-key"],
@@ -151,7 +158,7 @@ impl SqlQueries {
                 "value_error",
             ));
         }
-        self.handle(&first).await
+        self.handle(first).await
     }
 
     /// The URL of a query's result.
@@ -169,12 +176,18 @@ impl SqlQueries {
         })
     }
 
-    fn start(self: &Arc<Self>, query: SqlQuery, request: Request, reader: Reader) {
+    fn start(
+        self: &Arc<Self>,
+        query: SqlQuery,
+        request: Request,
+        reader: Reader,
+        place: Place<OrgId>,
+    ) {
         let (stop, stopped) = watch::channel(None);
         let (progress, told) = watch::channel(Progress::default());
         let (ending, ended) = watch::channel(());
         let running = Running {
-            org_id: query.org_id.clone(),
+            _place: place,
             stop,
             progress: told,
             ended,
@@ -233,8 +246,10 @@ impl SqlQueries {
             };
         }
         if query.status != QueryStatus::Succeeded {
-            // First the file: a query that is known to have failed has none.
-            self.remove_folder(&org, &id).await?;
+            // First the file: a query that is known to have failed has none. Where there is one left, its time ends it.
+            if let Err(error) = self.remove_folder(&org, &id).await {
+                left_behind(&query, &error);
+            }
         }
         self.directory.finish_query(&query).await
     }
@@ -375,21 +390,31 @@ impl SqlQueries {
             .fail_unfinished_queries(RESTARTED, now)
             .await?;
         for query in left {
-            self.remove_folder(&query.org_id, &query.query_id).await?;
+            self.remove_result(&query).await?;
         }
         Ok(())
     }
 
-    /// Deletes results and history that are old enough.
+    /// Deletes results and history that are old enough. A result that cannot be deleted is in no other's way.
     pub(super) async fn expire(&self) -> Result<()> {
         let now = self.clock.now();
         for query in self.directory.expired_results(now).await? {
-            self.remove_folder(&query.org_id, &query.query_id).await?;
-            self.directory.forget_result(&query.query_id).await?;
+            self.remove_result(&query).await?;
         }
         let days = TimeDelta::days(self.config.keeping.query_history_days.into());
         self.directory.forget_queries(now - days).await?;
         Ok(())
+    }
+
+    /// Deletes a result of which nobody is told any more. One that cannot be deleted is tried again when its time is over.
+    async fn remove_result(&self, query: &SqlQuery) -> Result<()> {
+        match self.remove_folder(&query.org_id, &query.query_id).await {
+            Ok(()) => self.directory.forget_result(&query.query_id).await,
+            Err(error) => {
+                left_behind(query, &error);
+                Ok(())
+            }
+        }
     }
 
     fn running(&self) -> MutexGuard<'_, std::collections::HashMap<String, Running>> {
@@ -411,6 +436,14 @@ pub struct Status {
 pub enum Fetched {
     NotYet(SqlQuery),
     File(ResultFile),
+}
+
+fn left_behind(query: &SqlQuery, error: &Error) {
+    tracing::error!(
+        error = error as &dyn std::error::Error,
+        query_id = query.query_id,
+        "a result is left behind"
+    );
 }
 
 /// What the submitter is told goes into the history; what is the server's fault goes to its log too.

@@ -1,11 +1,16 @@
 //! Who gets a query worker, and when: organizations take turns, and no worker is of two of them.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Data, SUPER_ADMINISTRATOR, Server, children, is_running, stat, wait_for};
+use crate::support::{
+    Answer, Data, SUPER_ADMINISTRATOR, Server, children, is_running, stat, wait_for,
+};
 
 /// Runs until it is stopped.
 const ENDLESS: &str =
@@ -166,6 +171,31 @@ fn hard_limit(pid: u32, name: &str) -> Option<u64> {
     let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
     let line = limits.lines().find_map(|line| line.strip_prefix(name));
     line.unwrap().split_whitespace().nth(1)?.parse().ok()
+}
+
+#[tokio::test]
+async fn who_hangs_up_on_the_readiness_check_takes_no_worker_along() {
+    let server = Server::start_with(&[("LIMITS__SQL_WORKERS", "3")], |_| {});
+    let workers = || {
+        let mut workers = children(server.pid());
+        workers.sort_unstable();
+        workers
+    };
+    let warm = workers();
+    assert_eq!(warm.len(), 3);
+    for number in 0..300 {
+        let mut connection = TcpStream::connect(server.address()).unwrap();
+        connection
+            .write_all(b"GET /readyz HTTP/1.1\r\nhost: it\r\n\r\n")
+            .unwrap();
+        // Before the check, in its middle and after it.
+        tokio::time::sleep(Duration::from_micros(number % 30 * 100)).await;
+    }
+    let ready = (0..20).map(|_| Answer::of(server.request(Method::GET, "/readyz")));
+    for answer in futures::future::join_all(ready).await {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert_eq!(workers(), warm);
 }
 
 #[tokio::test]

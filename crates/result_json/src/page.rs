@@ -73,6 +73,10 @@ impl Page {
                 .to_string();
         out.extend_from_slice(b"],");
         out.extend_from_slice(tail.trim_start_matches('{').as_bytes());
-        Ok(out)
+        // Names of columns may be long too.
+        match out.len() > bytes_max {
+            true => Err(Error::TooLarge(bytes_max)),
+            false => Ok(out),
+        }
     }
 }

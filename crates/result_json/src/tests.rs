@@ -216,6 +216,17 @@ fn an_answer_beyond_its_bytes_is_refused() {
             .to_string()
             .contains("larger than 100 bytes")
     );
+    // Names count too.
+    let page = Page {
+        schema: Arc::new(Schema::new(vec![Field::new(
+            "x".repeat(100),
+            DataType::Int64,
+            true,
+        )])),
+        batches: Vec::new(),
+        truncated: false,
+    };
+    assert!(page.response(Instant::now(), 100).is_err());
 }
 
 #[test]

@@ -347,6 +347,7 @@ impl Sync<'_> {
         let (mut rows, mut lost) = (0, 0);
         let mut answers = self.ask(&question).await?;
         while let Some(batch) = answers.next().await? {
+            answers.want();
             for document in collections::documents(&batch) {
                 decoder.push(document.map_err(unfit)?).map_err(unfit)?;
                 if decoder.len() >= BATCH_ROWS || decoder.bytes() >= BATCH_BYTES {

@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use chrono::DateTime;
+use futures::TryStreamExt;
 use rules::{ClusterName, Kind, OrgId, UserId};
 use serde_json::json;
 use sqlx::SqlitePool;
@@ -57,7 +58,7 @@ impl Place {
             "{verdict:?}"
         );
         let rows = self.directory.audit_rows(Some(&self.org), 0, 10_000);
-        rows.await.unwrap()
+        rows.try_collect().await.unwrap()
     }
 
     /// What the rows say of one act: the outcomes of its second rows, if its first one is there.

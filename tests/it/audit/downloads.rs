@@ -112,3 +112,27 @@ async fn what_a_killed_server_left_open_is_interrupted_at_the_next_start() {
     assert!(reason.contains("server ended"), "{reason}");
     next.data.ok(["audit", "verify"]);
 }
+
+#[tokio::test]
+async fn archives_of_the_longest_keys_can_be_read_by_sql() {
+    // Of characters that JSON escapes, and JSON within JSON once more.
+    let quotes = "\"".repeat(220);
+    let logs: Vec<_> = (0..1_000)
+        .map(|number| {
+            let key = format!("c/{number:03}/{quotes}/{quotes}/{quotes}/{quotes}");
+            log(&key, "s", &["h"])
+        })
+        .collect();
+    let server = Server::start(|data| {
+        data.org(ORG);
+        data.import_logs(ORG, &logs);
+    });
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    for prefix in ["c/0", "c/1", "c/2", "c/3", "c/", "c/"] {
+        assert_eq!(server.logs(&token, ORG, prefix).await.status, 200);
+    }
+    acts(&server.data, ORG, ACTION);
+    let sql = "SELECT count(*), max(length(detail)) > 1700000 FROM audit_log
+               WHERE action = 'Admin:GetPromptLogs' AND event = 'completed'";
+    assert_eq!(server.rows(&token, ORG, sql).await, json!([[6, true]]));
+}

@@ -224,6 +224,78 @@ async fn only_so_many_may_be_unfinished() {
 }
 
 #[tokio::test]
+async fn submissions_at_once_take_as_many_places_as_there_are_and_one_sent_again_takes_none() {
+    let settings = [
+        ("LIMITS__SQL_WAITING", "5"),
+        ("LIMITS__SQL_ASYNC_WORKERS", "1"),
+    ];
+    let server = Server::start_with(&settings, acme);
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    let with_key = async |sql: &str| {
+        let request = submission(&server, &token, sql, None);
+        Answer::of(request.header("Idempotency-Key", "one")).await
+    };
+    let first = with_key(ENDLESS).await.json();
+    let many = (0..60).map(|_| Answer::of(submission(&server, &token, ENDLESS, None)));
+    let many = futures::future::join_all(many).await;
+    let of = |status| many.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((of(200), of(503)), (4, 56));
+    assert_eq!(with_key(ENDLESS).await.json(), first);
+    assert_eq!(with_key("SELECT 1").await.status, 422);
+    // An end gives its place back.
+    delete(&server, &token, &first).await;
+    submit(&server, &token, ENDLESS, None).await;
+    let refused = Answer::of(submission(&server, &token, ENDLESS, None)).await;
+    assert_eq!(refused.status, 503);
+}
+
+/// Puts a file where the folder of a query's result is, which cannot be removed then.
+fn block(server: &Server, handle: &Value) -> PathBuf {
+    let id = handle["query_id"].as_str().unwrap();
+    let folder = server.data.path().join("results").join(ORG).join(id);
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::write(&folder, "").unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn a_query_whose_folder_cannot_be_removed_ends_all_the_same() {
+    let server = Server::start(acme);
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    let handle = submit(&server, &token, ENDLESS, None).await;
+    until_running(&server, &token, &handle).await;
+    let blocked = block(&server, &handle);
+    let canceled = delete(&server, &token, &handle).await.json();
+    assert_eq!(canceled["status"], "canceled", "{canceled}");
+    assert_eq!(results(&server), [blocked]);
+    server.log_line(|line| line.contains("a result is left behind"));
+}
+
+#[tokio::test]
+async fn a_result_that_cannot_be_removed_is_in_no_others_way() {
+    let mut server = Server::start(acme);
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    let first = submit(&server, &token, "SELECT 1", None).await;
+    assert_eq!(fetch(&server, &first).await.status, 200);
+    let second = submit(&server, &token, "SELECT 2", None).await;
+    assert_eq!(fetch(&server, &second).await.status, 200);
+    // This one stays running for the next server to fail.
+    let running = submit(&server, &token, ENDLESS, None).await;
+    until_running(&server, &token, &running).await;
+    let blocked = [block(&server, &first), block(&server, &running)];
+    server.signal(Signal::KILL);
+    server.wait();
+    let later =
+        "UPDATE sql_queries SET expires_at = expires_at - 86400000 WHERE status = 'succeeded'";
+    change(&server.data, later).await;
+    let server = Server::on(&server.data, &[]);
+    wait_for("the result that can be deleted", || {
+        let left = results(&server);
+        (left.len() == 2 && blocked.iter().all(|one| left.contains(one))).then_some(())
+    });
+}
+
+#[tokio::test]
 async fn queries_of_others_are_not_there() {
     let server = Server::start(|data| {
         acme(data);
