@@ -230,7 +230,7 @@ async fn no_query_tells_of_a_prompt_log_its_caller_may_not_read() {
         data.org(ORG);
         let mut secret = log("secret", "a secret", &["more of it"]);
         secret["service_id"] = json!("secret");
-        secret["user_id"] = json!("mia");
+        secret["user_id"] = json!("qua");
         secret["required_permissions"] =
             json!([{"permission_name": "Vault:Open", "attributes": {"org_id": "elsewhere"}}]);
         data.import_logs(ORG, &[log("open", "nothing to hide", &[]), secret]);
@@ -261,7 +261,7 @@ async fn no_query_tells_of_a_prompt_log_its_caller_may_not_read() {
     }
     // Neither does what is told of a query: plans and counts are the same on both sides of a hidden value.
     let mut plans = BTreeSet::new();
-    for user in ["mi", "mib"] {
+    for user in ["qu", "qub"] {
         let sql = format!("SELECT count(*) FROM prompt_logs WHERE user_id < '{user}'");
         assert_eq!(server.rows(&token, ORG, &sql).await, json!([[0]]));
         let plan = server.rows(&token, ORG, &format!("EXPLAIN {sql}")).await;
