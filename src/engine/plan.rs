@@ -178,7 +178,8 @@ pub(super) async fn plan(base: &Base, server: &Arc<Server>, request: &Request) -
     };
     check_size(&plan)?;
     verify(&plan)?;
-    let plan = dialect::check_order(&plan).and_then(|()| subqueries::rewrite(plan, NODES_MAX));
+    let plan = dialect::check_order(&plan).and_then(|()| dialect::correct(plan));
+    let plan = plan.and_then(|plan| subqueries::rewrite(plan, NODES_MAX));
     let plan = plan.map_err(from_engine)?;
     check_size(&plan)?;
     let spelling = tables.spelling();
