@@ -26,6 +26,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use rules::{Error, Result};
 
+pub(super) use guards::GuardedFilters;
 pub(super) use intervals::check_order;
 pub(super) use operators::Operators;
 pub(super) use planned::correct;

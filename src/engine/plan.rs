@@ -361,6 +361,7 @@ pub(super) fn session(
         .with_higher_order_functions(functions.higher_order)
         .with_table_function_list(functions.table)
         .with_optimizer_rule(Arc::new(sources::PushedDown))
+        .with_optimizer_rule(Arc::new(dialect::GuardedFilters))
         .with_physical_optimizer_rules(physical_rules)
         .with_catalog_list(Arc::new(catalogs))
         // The instant the caller asked at, once for the whole query.

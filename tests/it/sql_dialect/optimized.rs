@@ -265,6 +265,27 @@ async fn div_stands_before_words() {
 }
 
 #[tokio::test]
+async fn a_filter_below_guards_what_stands_above_it() {
+    const ROWS: &str = "(VALUES (1, 2, '7'), (2, 0, 'x'), (3, 50, '9')) v(id, x, t)";
+    let divided = format!("SELECT id FROM (SELECT * FROM {ROWS} WHERE x > 0) WHERE 10 / x > 1");
+    let whole = format!("SELECT id FROM (SELECT * FROM {ROWS} WHERE x > 0) WHERE 10 div x > 1");
+    let read = format!(
+        "WITH r AS (SELECT id, t AS n FROM {ROWS} WHERE t RLIKE '[0-9]') SELECT id FROM r WHERE CAST(n AS INT) > 8"
+    );
+    let twice = format!(
+        "SELECT count(*) FROM (SELECT * FROM (SELECT * FROM {ROWS} WHERE x <> 0) WHERE 10 / x > 0) WHERE 5 / x < 1"
+    );
+    let one = json!([[1]]);
+    check_rows(&[
+        (&divided, one.clone()),
+        (&whole, one.clone()),
+        (&read, json!([[3]])),
+        (&twice, one),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn minus_escapes_and_rows_in_subqueries() {
     check_rows(&[
         (
