@@ -12,6 +12,7 @@ mod lambda;
 mod lateral;
 mod literals;
 mod operators;
+mod planned;
 mod types;
 mod using;
 mod words;
@@ -19,14 +20,16 @@ mod words;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, Expr, GroupByExpr, GroupByWithModifier, Ident, JsonPath,
+    AccessExpr, BinaryOperator, DataType, Expr, GroupByExpr, GroupByWithModifier, Ident, JsonPath,
     JsonPathElem, ObjectName, ObjectNamePart, OrderByExpr, OrderByKind, Query, Select, SelectItem,
-    SetExpr, Statement, Subscript, UnaryOperator, Value, VisitMut, VisitorMut,
+    SetExpr, SetOperator, Statement, Subscript, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use rules::{Error, Result};
 
+pub(super) use guards::GuardedFilters;
 pub(super) use intervals::check_order;
 pub(super) use operators::Operators;
+pub(super) use planned::correct;
 pub(super) use types::Types;
 pub(super) use words::REWRITTEN;
 
@@ -61,11 +64,13 @@ impl VisitorMut for Rewriter {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
         fold_exceptions(select);
         group_by_modifier(select);
+        numbers_are_no_places(select);
         flow(using::in_select(select).and_then(|()| lateral::rewrite(select)))
     }
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
         order_by_all(query);
+        minus(&mut query.body);
         flow(using::in_order_by(query))
     }
 }
@@ -102,6 +107,25 @@ impl Rewriter {
                 })
             }
             Expr::Interval(interval) => calls::interval(interval)?,
+            Expr::Like {
+                pattern,
+                escape_char,
+                ..
+            }
+            | Expr::ILike {
+                pattern,
+                escape_char,
+                ..
+            } => {
+                literals::escape(pattern, escape_char);
+                None
+            }
+            Expr::InSubquery { expr, .. } if matches!(expr.as_ref(), Expr::Tuple(_)) => {
+                return Err(Error::invalid(
+                    "several columns before IN (SELECT …) cannot run here; write EXISTS (SELECT 1 FROM … WHERE x = a AND y = b), \
+                     or join",
+                ));
+            }
             Expr::CompoundFieldAccess { access_chain, .. } => {
                 access_chain.iter_mut().for_each(field_by_name);
                 None
@@ -168,6 +192,26 @@ fn group_by_modifier(select: &mut Select) {
         Some(GroupByWithModifier::Totals) | None => return,
     };
     *by = vec![by_sets];
+}
+
+/// `SELECT 2 AS v … GROUP BY v` with the number behind a cast: the engine puts it in the place of its name, and takes a bare
+/// number there for the place of a column.
+fn numbers_are_no_places(select: &mut Select) {
+    let is_grouped = match &select.group_by {
+        GroupByExpr::Expressions(by, _) => !by.is_empty(),
+        GroupByExpr::All(_) => false,
+    };
+    if !is_grouped {
+        return;
+    }
+    for item in &mut select.projection {
+        let SelectItem::ExprWithAlias { expr, .. } = item else {
+            continue;
+        };
+        if expr.to_string().parse::<i64>().is_ok() {
+            *expr = calls::cast(take(expr), DataType::BigInt(None));
+        }
+    }
 }
 
 /// Takes a part out of a tree that is about to be replaced.
@@ -254,6 +298,22 @@ fn order_by_all(query: &mut Query) {
         with_fill: None,
     });
     order_by.kind = OrderByKind::Expressions(places.collect());
+}
+
+/// `MINUS` in its other word.
+fn minus(body: &mut SetExpr) {
+    let mut left_to_see = vec![body];
+    while let Some(body) = left_to_see.pop() {
+        if let SetExpr::SetOperation {
+            op, left, right, ..
+        } = body
+        {
+            if *op == SetOperator::Minus {
+                *op = SetOperator::Except;
+            }
+            left_to_see.extend([left.as_mut(), right.as_mut()]);
+        }
+    }
 }
 
 /// The engine looks for the columns of `* EXCEPT (…)` as they are written; bare ones mean no case.

@@ -14,6 +14,7 @@ mod meaning;
 mod numbers;
 mod pattern;
 mod texts;
+mod zones;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

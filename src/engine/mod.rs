@@ -7,6 +7,7 @@
 
 mod attend;
 mod confine;
+mod constants;
 mod dialect;
 mod execute;
 mod file;

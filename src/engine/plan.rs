@@ -28,6 +28,8 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::{ExplainStatement, Statement as EngineStatement};
 use datafusion::sql::resolve::resolve_table_references;
@@ -36,6 +38,7 @@ use rules::read_only::{self, Names, Statement};
 use rules::{Error, Result};
 use url::Url;
 
+use super::constants::ForgetConstants;
 use super::functions::Functions;
 use super::joins::CooperativeJoins;
 use super::problem::{self, from_engine};
@@ -175,7 +178,8 @@ pub(super) async fn plan(base: &Base, server: &Arc<Server>, request: &Request) -
     };
     check_size(&plan)?;
     verify(&plan)?;
-    let plan = dialect::check_order(&plan).and_then(|()| subqueries::rewrite(plan, NODES_MAX));
+    let plan = dialect::check_order(&plan).and_then(|()| dialect::correct(plan));
+    let plan = plan.and_then(|plan| subqueries::rewrite(plan, NODES_MAX));
     let plan = plan.map_err(from_engine)?;
     check_size(&plan)?;
     let spelling = tables.spelling();
@@ -342,6 +346,10 @@ pub(super) fn session(
         .options_mut()
         .catalog
         .create_default_catalog_and_schema = false;
+    let mut physical_rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
+        vec![Arc::new(ForgetConstants)];
+    physical_rules.extend(PhysicalOptimizer::new().rules);
+    physical_rules.push(Arc::new(CooperativeJoins));
     let builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
@@ -353,7 +361,8 @@ pub(super) fn session(
         .with_higher_order_functions(functions.higher_order)
         .with_table_function_list(functions.table)
         .with_optimizer_rule(Arc::new(sources::PushedDown))
-        .with_physical_optimizer_rule(Arc::new(CooperativeJoins))
+        .with_optimizer_rule(Arc::new(dialect::GuardedFilters))
+        .with_physical_optimizer_rules(physical_rules)
         .with_catalog_list(Arc::new(catalogs))
         // The instant the caller asked at, once for the whole query.
         .with_execution_props(ExecutionProps::new().with_query_execution_start_time(request.now))

@@ -163,12 +163,19 @@ impl Rewriter {
             };
             let expr = match expr {
                 Expr::InSubquery(inside) if inside.negated => self.not_in(&inside, schema)?,
-                Expr::InSubquery(_) => expr,
+                Expr::InSubquery(inside) => Expr::InSubquery(self.with_name(inside)?),
                 expr => self.value(expr, schema, Asked::Exists)?,
             };
             Ok(Transformed::new(expr, true, TreeNodeRecursion::Jump))
         })?;
         Ok(rewritten.data)
+    }
+
+    /// The same with a name for its item, where the engine would put it together from the item's parts, and not find it.
+    fn with_name(&mut self, mut inside: InSubquery) -> Result<InSubquery> {
+        let (rows, _) = self.one_item(&inside.subquery)?;
+        inside.subquery.subquery = Arc::new(rows.build()?);
+        Ok(inside)
     }
 
     /// Whether `x NOT IN (…)` is true: there is no such row, no NULL, and no row at all where `x` is NULL.
@@ -251,20 +258,22 @@ impl Rewriter {
         asked: Asked,
         holds: impl FnOnce(Expr) -> Option<Expr>,
     ) -> Result<Expr> {
-        // A name of its own: both queries may read the same table.
+        let (rows, item) = self.one_item(subquery)?;
+        let rows = match holds(item) {
+            Some(holds) => rows.filter(holds)?,
+            None => rows,
+        };
+        self.asked(rows.build()?, &subquery.spans, asked)
+    }
+
+    /// The subquery's rows, and their item under a name of its own: both queries may read the same table.
+    fn one_item(&mut self, subquery: &Subquery) -> Result<(LogicalPlanBuilder, Expr)> {
         self.copies += 1;
         let name = format!("in {}", self.copies);
         let rows = subquery.subquery.as_ref().clone();
         let item = Expr::Column(Column::from(rows.schema().qualified_field(0)));
-        let rows = LogicalPlanBuilder::from(rows)
-            .project(vec![item.alias(&name)])?
-            .build()?;
-        let item = Expr::Column(Column::new_unqualified(name));
-        let rows = match holds(item) {
-            Some(holds) => LogicalPlanBuilder::from(rows).filter(holds)?.build()?,
-            None => rows,
-        };
-        self.asked(rows, &subquery.spans, asked)
+        let rows = LogicalPlanBuilder::from(rows).project(vec![item.alias(&name)])?;
+        Ok((rows, Expr::Column(Column::new_unqualified(name))))
     }
 
     fn asked(&mut self, rows: LogicalPlan, spans: &Spans, asked: Asked) -> Result<Expr> {

@@ -4,6 +4,7 @@
 mod edges;
 mod functions;
 mod meaning;
+mod optimized;
 mod problems;
 
 use serde_json::{Value, json};

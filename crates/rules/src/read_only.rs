@@ -16,7 +16,7 @@ use sqlparser::ast::{
     DescribeAlias, Expr, ObjectName, ObjectNamePart, Query, Select, SetExpr,
     Statement as SqlStatement, TableFactor, Visit, Visitor,
 };
-use sqlparser::keywords::Keyword;
+use sqlparser::keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS, RESERVED_FOR_TABLE_ALIAS};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use std::ops::ControlFlow;
@@ -151,7 +151,7 @@ fn write_div_as_sign(tokens: &mut [TokenWithSpan]) {
                     is_operand = false;
                 }
             }
-            Token::Word(word) => is_operand = word.keyword != Keyword::SELECT,
+            Token::Word(word) => is_operand = !is_between_operands(word.keyword),
             Token::RParen | Token::RBracket | Token::Number(..) | Token::SingleQuotedString(_) => {
                 is_operand = true
             }
@@ -161,14 +161,66 @@ fn write_div_as_sign(tokens: &mut [TokenWithSpan]) {
 }
 
 fn begins_operand(tokens: &[TokenWithSpan]) -> bool {
-    let mut tokens = tokens.iter().map(|token| &token.token);
-    match tokens.find(|token| !matches!(token, Token::Whitespace(_))) {
-        Some(Token::Word(word)) => matches!(word.keyword, Keyword::NoKeyword | Keyword::CAST),
-        Some(Token::LParen | Token::Minus | Token::Number(..) | Token::SingleQuotedString(_)) => {
-            true
-        }
+    let tokens = tokens.iter().map(|token| &token.token);
+    let mut tokens = tokens.filter(|token| !matches!(token, Token::Whitespace(_)));
+    match tokens.next() {
+        Some(Token::Word(word)) => match word.keyword {
+            Keyword::CASE => true,
+            // Functions, too.
+            Keyword::LEFT | Keyword::RIGHT => tokens.next() == Some(&Token::LParen),
+            keyword => {
+                !is_between_operands(keyword)
+                    && !RESERVED_FOR_TABLE_ALIAS.contains(&keyword)
+                    && !RESERVED_FOR_COLUMN_ALIAS.contains(&keyword)
+            }
+        },
+        Some(
+            Token::LParen
+            | Token::Minus
+            | Token::Plus
+            | Token::Number(..)
+            | Token::SingleQuotedString(_),
+        ) => true,
         _ => false,
     }
+}
+
+/// Whether a keyword stands before or behind an operand, and is none.
+fn is_between_operands(keyword: Keyword) -> bool {
+    matches!(
+        keyword,
+        Keyword::SELECT
+            | Keyword::DISTINCT
+            | Keyword::ALL
+            | Keyword::FROM
+            | Keyword::JOIN
+            | Keyword::ON
+            | Keyword::WHERE
+            | Keyword::BY
+            | Keyword::HAVING
+            | Keyword::QUALIFY
+            | Keyword::LIMIT
+            | Keyword::AS
+            | Keyword::CASE
+            | Keyword::WHEN
+            | Keyword::THEN
+            | Keyword::ELSE
+            | Keyword::AND
+            | Keyword::OR
+            | Keyword::NOT
+            | Keyword::IS
+            | Keyword::IN
+            | Keyword::BETWEEN
+            | Keyword::LIKE
+            | Keyword::ILIKE
+            | Keyword::RLIKE
+            | Keyword::REGEXP
+            | Keyword::ASC
+            | Keyword::DESC
+            | Keyword::NULLS
+            | Keyword::ROWS
+            | Keyword::RANGE
+    )
 }
 
 /// Folds the names among the tokens; the keys of a path into JSON (`a:b.c[0].d`) are no names.

@@ -69,6 +69,13 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
             args.extend([text("ASC"), text("NULLS LAST")]);
         }),
         ("mod", 2) => Some(remainder(function)),
+        // The engine's own gives its results the type of what it asks about.
+        ("nvl2", 3) => {
+            let mut args = arguments(function).unwrap_or_default().into_iter();
+            let mut next = || args.next().unwrap_or_else(|| number("0"));
+            let is_there = Expr::IsNotNull(Box::new(Expr::Nested(Box::new(next()))));
+            Some(when(is_there, next(), Some(next())))
+        }
         ("isnull", 1) => Some(Expr::IsNull(Box::new(first(function)))),
         ("isnotnull", 1) => Some(Expr::IsNotNull(Box::new(first(function)))),
         _ => return of_instants(function, &name, count),
@@ -159,7 +166,7 @@ fn aggregate(function: &mut Function, name: &str, count: usize) -> Option<Expr> 
         ("count_if", 1) => {
             in_arguments(function, |args| {
                 let condition = std::mem::take(args).pop();
-                args.extend(condition.map(one_when));
+                args.extend(condition.map(|condition| when(condition, number("1"), None)));
             });
             renamed(function, "count")
         }
@@ -255,7 +262,7 @@ fn part_of_date(name: &str) -> Option<&'static str> {
     })
 }
 
-fn cast(expr: Expr, data_type: DataType) -> Expr {
+pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {
     Expr::Cast {
         kind: CastKind::Cast,
         expr: Box::new(expr),
@@ -312,17 +319,13 @@ fn from_unixtime(function: &Function) -> Expr {
     call("date_format", vec![instant, pattern])
 }
 
-fn one_when(condition: Expr) -> Expr {
-    let one = CaseWhen {
-        condition,
-        result: number("1"),
-    };
+fn when(condition: Expr, result: Expr, otherwise: Option<Expr>) -> Expr {
     Expr::Case {
         case_token: AttachedToken::empty(),
         end_token: AttachedToken::empty(),
         operand: None,
-        conditions: vec![one],
-        else_result: None,
+        conditions: vec![CaseWhen { condition, result }],
+        else_result: otherwise.map(Box::new),
     }
 }
 
@@ -436,6 +439,12 @@ pub(super) fn interval(interval: &mut Interval) -> Result<Option<Expr>> {
             None => Ok(None),
         };
     };
+    // Where a window begins the engine reads a text only.
+    if let Expr::Value(value) = interval.value.as_mut()
+        && let Value::Number(count, _) = &value.value
+    {
+        value.value = Value::SingleQuotedString(count.clone());
+    }
     let is_constant = match interval.value.as_ref() {
         Expr::Value(_) => true,
         Expr::UnaryOp { expr, .. } => matches!(expr.as_ref(), Expr::Value(_)),

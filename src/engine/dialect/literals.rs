@@ -2,7 +2,7 @@
 
 use datafusion::arrow::array::timezone::Tz;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, DateTimeField, Expr, TimezoneInfo, Value,
+    BinaryOperator, CastKind, DataType, DateTimeField, Expr, TimezoneInfo, Value, ValueWithSpan,
 };
 use rules::{Error, Result};
 
@@ -126,6 +126,34 @@ pub(super) fn replacement(expr: &mut Expr) {
     *expr = super::text(&out);
 }
 
+/// `LIKE 'a!_b' ESCAPE '!'` with the backslash, the one character that the engine knows for it.
+pub(super) fn escape(pattern: &mut Expr, escape: &mut Option<ValueWithSpan>) {
+    let Some(Value::SingleQuotedString(mark)) = escape.as_ref().map(|escape| &escape.value) else {
+        return;
+    };
+    let mut marks = mark.chars();
+    let (Some(mark), None) = (marks.next(), marks.next()) else {
+        return;
+    };
+    let Some(text) = text_of(pattern).filter(|_| mark != '\\') else {
+        return;
+    };
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        let (is_escaped, char) = match char == mark {
+            true => (true, chars.next().unwrap_or(mark)),
+            false => (char == '\\', char),
+        };
+        if is_escaped && ['%', '_', '\\'].contains(&char) {
+            out.push('\\');
+        }
+        out.push(char);
+    }
+    *pattern = super::text(&out);
+    *escape = None;
+}
+
 /// `2026-01-31 10:00` is an instant as well; the engine wants its seconds.
 fn with_seconds(expr: &mut Expr) {
     if let Expr::Value(value) = expr {
@@ -190,6 +218,21 @@ mod tests {
             let mut expr = super::super::text(written);
             replacement(&mut expr);
             assert_eq!(text_of(&expr), Some(engine), "{written}");
+        }
+    }
+
+    #[test]
+    fn an_escaping_character_becomes_the_backslash() {
+        for (written, engine) in [
+            ("a!_b%", r"a\_b%"),
+            ("!!!%", r"!\%"),
+            (r"a\b!", r"a\\b!"),
+            ("!a", "a"),
+        ] {
+            let mut pattern = super::super::text(written);
+            let mut mark = Some(Value::SingleQuotedString("!".to_owned()).with_empty_span());
+            escape(&mut pattern, &mut mark);
+            assert_eq!((text_of(&pattern), mark), (Some(engine), None), "{written}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray};
 use datafusion::arrow::buffer::OffsetBuffer;
-use datafusion::arrow::compute::{cast, filter, is_not_null};
+use datafusion::arrow::compute::{cast, filter, is_not_null, is_null, nullif};
 use datafusion::arrow::datatypes::{ArrowNativeType, DataType, Field, FieldRef, Int64Type};
 use datafusion::error::Result;
 use datafusion::logical_expr::{
@@ -14,6 +14,8 @@ use datafusion::logical_expr::{
     Signature,
 };
 use datafusion::scalar::ScalarValue;
+
+use super::zones::to_utc;
 
 type Run = fn(&dyn ScalarUDFImpl, ScalarFunctionArgs) -> Result<ColumnarValue>;
 
@@ -25,6 +27,11 @@ pub(super) struct Meaning {
 }
 
 pub(super) const MEANINGS: &[Meaning] = &[
+    Meaning {
+        name: "array_append",
+        of: "array_append",
+        run: append,
+    },
     Meaning {
         name: "array_position",
         of: "array_position",
@@ -49,6 +56,11 @@ pub(super) const MEANINGS: &[Meaning] = &[
         name: "sequence",
         of: "generate_series",
         run: sequence,
+    },
+    Meaning {
+        name: "to_utc_timestamp",
+        of: "to_utc_timestamp",
+        run: to_utc,
     },
 ];
 
@@ -120,19 +132,12 @@ impl ScalarUDFImpl for Adapted {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        // A count is a BIGINT, as everywhere.
-        Ok(match self.inner().return_type(types)? {
-            DataType::UInt64 => DataType::Int64,
-            other => other,
-        })
+        self.inner().return_type(types).map(with_bigint)
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let types = args
-            .arg_fields
-            .iter()
-            .map(|field| field.data_type().clone());
-        let data_type = self.return_type(&types.collect::<Vec<_>>())?;
+        let field = self.inner().return_field_from_args(args)?;
+        let data_type = with_bigint(field.data_type().clone());
         Ok(Arc::new(Field::new(self.name, data_type, true)))
     }
 
@@ -145,6 +150,14 @@ impl ScalarUDFImpl for Adapted {
     }
 }
 
+/// A count is a BIGINT, as everywhere.
+fn with_bigint(data_type: DataType) -> DataType {
+    match data_type {
+        DataType::UInt64 => DataType::Int64,
+        other => other,
+    }
+}
+
 fn column(args: &ScalarFunctionArgs, index: usize) -> Result<ArrayRef> {
     args.args[index].clone().into_array(args.number_rows)
 }
@@ -152,6 +165,13 @@ fn column(args: &ScalarFunctionArgs, index: usize) -> Result<ArrayRef> {
 fn is_valid(column: &ArrayRef) -> impl Fn(usize) -> bool {
     let nulls = column.logical_nulls();
     move |row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row))
+}
+
+/// A list that is `NULL` remains so.
+fn append(inner: &dyn ScalarUDFImpl, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let (rows, list) = (args.number_rows, column(&args, 0)?);
+    let longer = inner.invoke_with_args(args)?.into_array(rows)?;
+    Ok(ColumnarValue::Array(nullif(&longer, &is_null(&list)?)?))
 }
 
 /// 0 where the list lacks the element, `NULL` only where either is.

@@ -28,6 +28,8 @@ async fn functions_have_sparks_meaning_at_their_edges() {
         ("array_position(array(3, NULL), NULL)", json!(null)),
         ("typeof(array_position(array(3), 3))", json!("BIGINT")),
         ("array_prepend(array(2), 1)", json!([1, 2])),
+        ("array_append(array(2), 1)", json!([2, 1])),
+        ("array_append(NULL, 9)", json!(null)),
         ("sequence(3, 1)", json!([3, 2, 1])),
         ("sequence(1, 5, 2)", json!([1, 3, 5])),
         ("arrays_overlap(array(1, 2), array(2, NULL))", json!(true)),
@@ -210,6 +212,51 @@ async fn unix_times_count_what_has_begun() {
 }
 
 #[tokio::test]
+async fn clocks_are_read_near_a_change_of_summer_time() {
+    let cases = [
+        (
+            "2024-03-10 01:59:00",
+            "America/New_York",
+            "2024-03-10T06:59:00Z",
+        ),
+        (
+            "2024-03-10 02:30:00",
+            "America/New_York",
+            "2024-03-10T07:30:00Z",
+        ),
+        (
+            "2024-03-10 04:00:00",
+            "America/New_York",
+            "2024-03-10T08:00:00Z",
+        ),
+        (
+            "2024-11-03 01:30:00",
+            "America/New_York",
+            "2024-11-03T05:30:00Z",
+        ),
+        (
+            "2024-10-27 02:30:00",
+            "Europe/Berlin",
+            "2024-10-27T00:30:00Z",
+        ),
+        (
+            "2024-07-01 12:00:00.25",
+            "+02:00",
+            "2024-07-01T10:00:00.250Z",
+        ),
+    ];
+    let cases = cases.map(|(shown, zone, instant)| {
+        let expr = format!("to_utc_timestamp(TIMESTAMP'{shown}', '{zone}')");
+        (expr, json!(instant))
+    });
+    let cases: Vec<_> = cases
+        .iter()
+        .map(|(expr, value)| (expr.as_str(), value.clone()))
+        .collect();
+    check_values(&cases).await;
+}
+
+#[tokio::test]
 async fn what_names_no_instant_is_refused() {
     check_refused(&[
         ("SELECT to_date('x')", &["'x'", "DATE", "try_to_date"]),
@@ -226,6 +273,7 @@ async fn what_names_no_instant_is_refused() {
             &["no time zone Nowhere", "Europe/Berlin"],
         ),
         ("SELECT from_utc_timestamp(now(), 'Nowhere')", &["Nowhere"]),
+        ("SELECT to_utc_timestamp(now(), 'Nowhere')", &["Nowhere"]),
         (
             "SELECT count(*) FROM events WHERE createdAt > '2024-05-06 07:08'",
             &["2024-05-06 07:08", "yyyy-MM-dd HH:mm"],

@@ -447,7 +447,24 @@ fn check_folded(sql: &str, folded: &str) {
 #[test]
 fn div_is_an_operator_where_one_can_stand() {
     check_folded("SELECT 7 div 2, (a) DIV b", "SELECT 7 // 2, (a) // b");
-    check_folded("SELECT div, a AS div FROM t", "SELECT div, a AS div FROM t");
+    check_folded(
+        "SELECT sum(x) div count(*), 7 div abs(-2), k div nullif(n, 0), k div year, k div value, 1 div left(a, 1)",
+        "SELECT sum(x) // count(*), 7 // abs(-2), k // nullif(n, 0), k // year, k // value, 1 // left(a, 1)",
+    );
+    check_folded(
+        "SELECT CASE WHEN a THEN 4 END div CASE WHEN a THEN 2 END",
+        "SELECT CASE WHEN a THEN 4 END // CASE WHEN a THEN 2 END",
+    );
+    check_folded(
+        "SELECT a AS div FROM t div LEFT JOIN u ON div.a = u.a WHERE a > 1 ORDER BY div DESC",
+        "SELECT a AS div FROM t div LEFT JOIN u ON div.a = u.a WHERE a > 1 ORDER BY div DESC",
+    );
+    for sql in [
+        "SELECT div, a AS div FROM t",
+        "SELECT DISTINCT div FROM t WHERE div IS NULL AND div BETWEEN 1 AND 2",
+    ] {
+        check_folded(sql, sql);
+    }
 }
 
 #[test]

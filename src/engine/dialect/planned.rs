@@ -1,0 +1,200 @@
+//! What the engine's planner made of a statement, where the engine would then take it for something else.
+//!
+//! Of a list behind IN, values that it takes for constants because an empty batch has one of them; `IS TRUE`, whose logical
+//! and physical forms differ in whether they may be NULL; numbers before PRECEDING and FOLLOWING, which are months to it
+//! where days are in order.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::expr::{InList, WindowFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    binary_expr, cast, lit,
+};
+
+/// The plan in the engine's words.
+///
+/// # Errors
+/// `Plan` for a RANGE that has no unit, with what to write instead.
+pub(in super::super) fn correct(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let corrected = plan.transform_up_with_subqueries(in_node)?;
+    if !corrected.transformed {
+        return Ok(corrected.data);
+    }
+    // What may be NULL now may be NULL above it.
+    let plan = corrected
+        .data
+        .transform_up_with_subqueries(|node| Ok(Transformed::yes(node.recompute_schema()?)))?;
+    Ok(plan.data)
+}
+
+fn in_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let (schema, names) = (merge_schema(&node.inputs()), NamePreserver::new(&node));
+    let named = |expr: Expr| {
+        if !expr.exists(|expr| Ok(is_mistaken(expr)))? {
+            return Ok(Transformed::no(expr));
+        }
+        let name = names.save(&expr);
+        let expr = expr.transform_up(|expr| in_expr(expr, &schema))?;
+        Ok(expr.update_data(|expr| name.restore(expr)))
+    };
+    node.map_expressions(|expr| match expr {
+        // Its keys have names, and it has none.
+        Expr::GroupingSet(_) => expr.map_children(named),
+        expr => named(expr),
+    })
+}
+
+fn is_mistaken(expr: &Expr) -> bool {
+    match expr {
+        Expr::IsTrue(_) | Expr::IsNotTrue(_) | Expr::IsFalse(_) | Expr::IsNotFalse(_) => true,
+        Expr::InList(InList { list, .. }) => list.iter().any(is_computed),
+        Expr::WindowFunction(function) => {
+            let frame = &function.params.window_frame;
+            bounds(frame).any(|bound| unitless(bound).is_some())
+        }
+        _ => false,
+    }
+}
+
+fn in_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let is = |inner: Expr, operator, value: bool| -> Result<Expr> {
+        let inner = match inner.get_type(schema)? {
+            DataType::Boolean => inner,
+            _ => cast(inner, DataType::Boolean),
+        };
+        Ok(binary_expr(inner, operator, lit(value)))
+    };
+    Ok(Transformed::yes(match expr {
+        Expr::IsTrue(inner) => is(*inner, Operator::IsNotDistinctFrom, true)?,
+        Expr::IsNotTrue(inner) => is(*inner, Operator::IsDistinctFrom, true)?,
+        Expr::IsFalse(inner) => is(*inner, Operator::IsNotDistinctFrom, false)?,
+        Expr::IsNotFalse(inner) => is(*inner, Operator::IsDistinctFrom, false)?,
+        Expr::InList(mut inside) => {
+            let computed = ScalarUDF::from(OfEachRow::new());
+            let list = inside.list.into_iter();
+            let list = list.map(|value| match is_computed(&value) {
+                true => computed.call(vec![value]),
+                false => value,
+            });
+            inside.list = list.collect();
+            Expr::InList(inside)
+        }
+        Expr::WindowFunction(mut function) => {
+            with_units(&mut function, schema)?;
+            Expr::WindowFunction(function)
+        }
+        expr => return Ok(Transformed::no(expr)),
+    }))
+}
+
+/// Whether a value of a list depends on the row, other than as a column does, which the engine knows of.
+fn is_computed(value: &Expr) -> bool {
+    let is_of_row = |expr: &Expr| {
+        matches!(
+            expr,
+            Expr::Column(_) | Expr::OuterReferenceColumn(..) | Expr::LambdaVariable(_)
+        )
+    };
+    match value {
+        Expr::Cast(inner) => is_computed(&inner.expr),
+        value if is_of_row(value) => false,
+        value => value.exists(|expr| Ok(is_of_row(expr))).unwrap_or(true),
+    }
+}
+
+fn bounds(frame: &WindowFrame) -> impl Iterator<Item = &WindowFrameBound> {
+    let is_range = frame.units == WindowFrameUnits::Range;
+    let bounds = [&frame.start_bound, &frame.end_bound];
+    bounds.into_iter().filter(move |_| is_range)
+}
+
+/// The number that a bound of a range is.
+fn unitless(bound: &WindowFrameBound) -> Option<&str> {
+    match bound {
+        WindowFrameBound::Preceding(ScalarValue::Utf8(Some(text)))
+        | WindowFrameBound::Following(ScalarValue::Utf8(Some(text))) => {
+            text.parse::<f64>().is_ok().then_some(text)
+        }
+        _ => None,
+    }
+}
+
+/// Numbers in a range over days count days; over instants and texts they count nothing.
+fn with_units(function: &mut WindowFunction, schema: &DFSchema) -> Result<()> {
+    let [key] = function.params.order_by.as_slice() else {
+        return Ok(());
+    };
+    let order = key.expr.get_type(schema)?;
+    let is_day = matches!(order, DataType::Date32 | DataType::Date64);
+    let is_instant = matches!(order, DataType::Timestamp(..));
+    if !is_day && !is_instant && !order.is_string() {
+        return Ok(());
+    }
+    let frame = &mut function.params.window_frame;
+    let is_range = frame.units == WindowFrameUnits::Range;
+    for bound in [&mut frame.start_bound, &mut frame.end_bound] {
+        let Some(number) = unitless(bound).filter(|_| is_range) else {
+            continue;
+        };
+        if !is_day || number.parse::<u32>().is_err() {
+            return Err(DataFusionError::Plan(format!(
+                "RANGE over a {} has no {number}: write an interval over a DATE or a TIMESTAMP, such as RANGE BETWEEN \
+                 INTERVAL 7 DAYS PRECEDING AND CURRENT ROW",
+                if is_day {
+                    "DATE"
+                } else if is_instant {
+                    "TIMESTAMP"
+                } else {
+                    "text"
+                }
+            )));
+        }
+        let days = ScalarValue::from(format!("{number} days"));
+        *bound = match bound {
+            WindowFrameBound::Following(_) => WindowFrameBound::Following(days),
+            _ => WindowFrameBound::Preceding(days),
+        };
+    }
+    Ok(())
+}
+
+/// A value as it is, which the engine takes for no constant: it has one for each row.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct OfEachRow {
+    signature: Signature,
+}
+
+impl OfEachRow {
+    fn new() -> Self {
+        Self {
+            signature: Signature::any(1, Volatility::Immutable),
+        }
+    }
+}
+
+impl ScalarUDFImpl for OfEachRow {
+    fn name(&self) -> &'static str {
+        "of_each_row"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(types.first().cloned().unwrap_or(DataType::Null))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let rows = args.number_rows;
+        let value = args.args.into_iter().next();
+        let value = value.ok_or_else(|| DataFusionError::Internal("no value".to_owned()))?;
+        Ok(ColumnarValue::Array(value.into_array(rows)?))
+    }
+}
