@@ -152,7 +152,8 @@ async fn import(org: &OrgId, file: &Path, force: bool, context: &Context) -> Res
     let deed = Action::ImportPromptLogs
         .on_all()
         .with(json!({"file": file, "force": force}));
-    let work = async {
+    // On the heap: writing is a large future.
+    let work = Box::pin(async {
         import.lines(input, &mut progress).await?;
         let mut told = import.counts();
         if import.replaced > 0 {
@@ -160,7 +161,7 @@ async fn import(org: &OrgId, file: &Path, force: bool, context: &Context) -> Res
             told["replaced_keys"] = json!(import.named);
         }
         Ok(told)
-    };
+    });
     let directory = open_directory(context).await?;
     let days = context.config.retention.days;
     directory.note_retention(days, context.clock.now()).await?;
