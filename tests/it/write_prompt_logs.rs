@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -329,6 +330,43 @@ async fn a_client_that_goes_away_in_the_middle_has_written_nothing() {
     drop(connection);
     server.log_line(|line| line.contains("admin/prompt_logs/"));
     assert!(server.data.files(".parquet").is_empty());
+}
+
+#[tokio::test]
+async fn who_hangs_up_behind_a_whole_request_replaces_nothing_without_a_record() {
+    const LOGS: usize = 10;
+    let (server, token) = server(&[]);
+    let all = |system| (0..LOGS).map(move |n| log(&format!("k/{n}"), system, &[]));
+    written(
+        post(&server, &token, ndjson(&all("old").collect::<Vec<_>>())),
+        LOGS,
+    )
+    .await;
+    for new in all("new") {
+        let (mut connection, body) = (
+            TcpStream::connect(server.address()).unwrap(),
+            new.to_string(),
+        );
+        let request = format!(
+            "POST {PATH} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        connection.write_all(request.as_bytes()).unwrap();
+        // Read by the server, and hardly on disk.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let counts = "SELECT (SELECT count(*) FROM prompt_logs WHERE system = 'new'),
+                         (SELECT count(*) FROM audit_log WHERE action = 'Admin:WritePromptLogs' AND event = 'completed')";
+    let started = Instant::now();
+    loop {
+        let rows = server.rows(&token, ORG, counts).await;
+        let (replaced, recorded) = (&rows[0][0], &rows[0][1]);
+        if *replaced != 0 && replaced == recorded {
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{rows}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
