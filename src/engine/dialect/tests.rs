@@ -56,7 +56,7 @@ fn calls_take_the_engines_words() {
     );
     check("to_date(a, 'yyyy')", "date(parse_timestamp(a, 'yyyy'))");
     check("a NOT RLIKE 'x'", "NOT regexp_like(a, 'x')");
-    check("INTERVAL 7 DAY", "INTERVAL 7 DAY");
+    check("INTERVAL 7 DAY", "INTERVAL '7' DAY");
     check("a - INTERVAL b DAY", "a - make_interval(0, 0, 0, b)");
 }
 
