@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
-use prompt_intake::Reason;
-use rules::{Error, Kind, LogKey, OrgId, Result};
+use prompt_intake::{BOM, Reason};
+use rules::{Error, LogKey, OrgId, Result};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -24,8 +24,6 @@ use crate::prompt_logs::{
 
 /// A line longer than this is no prompt log.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// What some editors put before UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Rejected lines that are explained one by one.
 const REJECTIONS_SHOWN: usize = 20;
 
@@ -280,18 +278,18 @@ impl<'a> Import<'a> {
             .fill_buf()
             .map_err(|error| Error::invalid(format!("the input cannot be read: {error}")))?;
         refuse_other_forms(begin)?;
-        if begin.starts_with(BYTE_ORDER_MARK) {
-            input.consume(BYTE_ORDER_MARK.len());
+        if begin.starts_with(BOM) {
+            input.consume(BOM.len());
         }
         let mut line = Vec::new();
         let (mut number, mut bytes) = (0_u64, 0_u64);
         loop {
             if stop.load(Ordering::Relaxed) {
                 self.write().await?;
-                return Err(Error::new(
-                    Kind::Unavailable,
-                    format!("stopped: {}; the same import again is safe", self.summary()),
-                ));
+                return Err(Error::unavailable(format!(
+                    "stopped: {}; the same import again is safe",
+                    self.summary()
+                )));
             }
             number += 1;
             let read = read_line(&mut input, LINE_BYTES_MAX, &mut line);

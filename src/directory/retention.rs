@@ -92,12 +92,15 @@ async fn stored(executor: impl SqliteExecutor<'_>) -> Result<Option<Stored>> {
 mod tests {
     use super::*;
 
+    async fn directory() -> (tempfile::TempDir, Directory) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("directory.db");
+        (folder, Directory::open(&file).await.unwrap())
+    }
+
     #[tokio::test]
     async fn what_was_written_before_any_server_is_kept_by_its_own_setting_for_a_day() {
-        let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::open(&folder.path().join("directory.db"))
-            .await
-            .unwrap();
+        let (_folder, directory) = directory().await;
         let start = DateTime::from_timestamp(1_780_000_000, 0).unwrap();
         directory.note_retention(90, start).await.unwrap();
         for (hours, expected) in [(48, 90), (71, 90), (72, 30)] {
@@ -111,10 +114,7 @@ mod tests {
 
     #[tokio::test]
     async fn fewer_days_hold_a_day_later_and_more_at_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::open(&folder.path().join("directory.db"))
-            .await
-            .unwrap();
+        let (_folder, directory) = directory().await;
         let start = DateTime::from_timestamp(1_780_000_000, 0).unwrap();
         for (hours, server, expected) in [
             (0, 365, 365),

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use rules::{
     Caller, ClusterName, Credentials, Decision, Error, Headers, OrgId, RequiredPermission, Result,
-    Role, covers, decide, is_greater,
+    Role, UserId, covers, decide, is_greater,
 };
 use tracing::{Instrument, info_span};
 
@@ -164,6 +164,29 @@ pub(super) fn covers_all(caller: &Caller, org: &OrgId, role: &Role, what: &str) 
         "your role {} does not have all the privileges of {what}",
         caller.role.name
     )))
+}
+
+/// Checks that the caller may take away what a user of the organization has, called `what`. Returns the id of the user's
+/// role, which must still be theirs when it is taken away; empty where there is no such user.
+///
+/// # Errors
+/// As [`covers_all`].
+pub(super) async fn role_to_take_away(
+    app: &App,
+    org: &OrgId,
+    caller: &Caller,
+    user_id: &UserId,
+    what: &str,
+) -> Result<String> {
+    let user = app
+        .directory
+        .standing(org, user_id, app.clock.now())
+        .await?;
+    let Some(user) = user else {
+        return Ok(String::new());
+    };
+    covers_all(caller, org, &user.caller.role, what)?;
+    Ok(user.role_id)
 }
 
 /// The caller's role for comparisons with roles of whatever organization.

@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::audited::tell;
-use super::caller::{Organization, Within, administer, admit, covers_all, has, needed, outranks};
+use super::caller::{
+    Organization, Within, administer, admit, covers_all, has, needed, outranks, role_to_take_away,
+};
 use super::fields::{self, Fields, Flaw};
 use super::layers::Seen;
 use super::openapi::{
@@ -313,15 +315,11 @@ pub(super) async fn assign(
     let work = |caller| async move {
         let stored = app.directory.known_role(org, &name).await?;
         outranks(&caller, org, &stored.role)?;
+        let what = "the role you would take away";
+        let from = role_to_take_away(app, org, &caller, &user_id, what).await?;
         let now = app.clock.now();
-        let user = app.directory.standing(org, &user_id, now).await?;
-        if let Some(user) = &user {
-            let role = &user.caller.role;
-            covers_all(&caller, org, role, "the role you would take away")?;
-        }
-        let from = user.as_ref().map_or("", |user| &user.role_id);
         app.directory
-            .assign_role(org, &user_id, Some(from), &stored.role_id, now)
+            .assign_role(org, &user_id, Some(&from), &stored.role_id, now)
             .await?;
         let role_id = stored.role_id;
         let told = tell(json!({ "role_id": role_id }));

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::audited::tell;
 use super::caller::{
-    Organization, Within, administer, admit, covers_all, has, needed, outranks, permitted,
+    Organization, Within, administer, admit, has, needed, outranks, permitted, role_to_take_away,
 };
 use super::fields::{self, Fields};
 use super::layers::Seen;
@@ -300,13 +300,8 @@ pub(super) async fn delete(
         )?;
         let user_id = UserId::parse(&user_id)
             .map_err(|error| Error::not_found("there is no such user").because(error))?;
-        let now = app.clock.now();
-        let user = app.directory.standing(org, &user_id, now).await?;
-        if let Some(user) = &user {
-            covers_all(&caller, org, &user.caller.role, "that user's role")?;
-        }
-        let of = user.as_ref().map_or("", |user| &user.role_id);
-        app.directory.delete_user(org, &user_id, Some(of)).await?;
+        let of = role_to_take_away(app, org, &caller, &user_id, "that user's role").await?;
+        app.directory.delete_user(org, &user_id, Some(&of)).await?;
         Ok(StatusCode::NO_CONTENT.into_response())
     };
     administer(app, org, &headers, &seen, delete, deed, work).await

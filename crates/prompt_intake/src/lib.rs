@@ -16,7 +16,7 @@ use std::fmt;
 
 pub use draft::{Draft, HISTORY_PROMPTS_MAX, KEY_BYTES_MAX};
 pub use object::Object;
-pub use splitter::Splitter;
+pub use splitter::{BOM, Splitter};
 
 /// The most bytes of one record or one span.
 pub const RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;

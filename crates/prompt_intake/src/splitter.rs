@@ -6,7 +6,8 @@
 
 use crate::{RECORD_BYTES_MAX, Reason, record_too_large};
 
-const BOM: &[u8] = b"\xEF\xBB\xBF";
+/// The byte-order mark that some editors put before UTF-8.
+pub const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// Cuts a body into records. Make one for each body, [`push`](Self::push) its bytes, then [`finish`](Self::finish).
 ///

@@ -236,8 +236,11 @@ impl Writer {
             let is_copied = buffer.len() > LARGE_BYTES;
             while buffer.len() >= FRAME_BYTES {
                 let frame = buffer.split_to(FRAME_BYTES);
-                let copied = || Bytes::copy_from_slice(&frame);
-                self.send(if is_copied { copied() } else { frame }).await?;
+                let frame = match is_copied {
+                    true => Bytes::copy_from_slice(&frame),
+                    false => frame,
+                };
+                self.send(frame).await?;
             }
             self.frame.extend_from_slice(&buffer);
         }
