@@ -110,12 +110,31 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static> {
     let deaf = |error| Error::internal("signals cannot be received").because(error);
     let mut terminate = signal(SignalKind::terminate()).map_err(deaf)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
-    let mut hang_up = signal(SignalKind::hangup()).map_err(deaf)?;
+    let mut hang_up = match ignores_hang_ups() {
+        true => None,
+        false => Some(signal(SignalKind::hangup()).map_err(deaf)?),
+    };
     Ok(async move {
+        let hung_up = async {
+            match &mut hang_up {
+                Some(hang_up) => hang_up.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
-            _ = hang_up.recv() => {}
+            _ = hung_up => {}
         }
+    })
+}
+
+/// Whether whoever started this wants it to outlive the terminal, as `nohup` does: the signal came ignored.
+fn ignores_hang_ups() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // The first bit is the first signal, which this one is.
+    ignored.is_some_and(|ignored| {
+        u64::from_str_radix(ignored.trim(), 16).is_ok_and(|ignored| ignored & 1 == 1)
     })
 }

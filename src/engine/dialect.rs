@@ -5,8 +5,11 @@
 //! Nothing here adds a statement, a table or a clause that could write. What cannot be had is refused with what to write instead.
 //! Operators that depend on types are planned in [`operators`], names of types in [`types`].
 
+mod again;
 mod calls;
+mod composed;
 mod guards;
+mod instants;
 mod intervals;
 mod lambda;
 mod lateral;
@@ -20,12 +23,14 @@ mod words;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, DataType, Expr, GroupByExpr, GroupByWithModifier, Ident, JsonPath,
-    JsonPathElem, ObjectName, ObjectNamePart, OrderByExpr, OrderByKind, Query, Select, SelectItem,
-    SetExpr, SetOperator, Statement, Subscript, UnaryOperator, Value, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, DataType, Expr, GroupByExpr, GroupByWithModifier, Ident,
+    JoinConstraint, JoinOperator, JsonPath, JsonPathElem, ObjectName, ObjectNamePart, OrderByExpr,
+    OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, Statement, Subscript,
+    TableFactor, TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use rules::{Error, Result};
 
+pub(super) use again::Again;
 pub(super) use guards::GuardedFilters;
 pub(super) use intervals::check_order;
 pub(super) use operators::Operators;
@@ -61,10 +66,23 @@ impl VisitorMut for Rewriter {
         flow(self.expression(expr))
     }
 
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<Self::Break> {
+        flow(match table {
+            TableFactor::Pivot { .. } => Err(Error::invalid(
+                "PIVOT is not there; write an aggregate for each column: count(*) FILTER (WHERE kind = 'a') AS a, …",
+            )),
+            TableFactor::Unpivot { .. } => Err(Error::invalid(
+                "UNPIVOT is not there; write a SELECT for each column, with UNION ALL between them",
+            )),
+            _ => Ok(()),
+        })
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
         fold_exceptions(select);
         group_by_modifier(select);
         numbers_are_no_places(select);
+        select.from.iter_mut().for_each(left_joins);
         flow(using::in_select(select).and_then(|()| lateral::rewrite(select)))
     }
 
@@ -106,6 +124,7 @@ impl Rewriter {
                     false => like,
                 })
             }
+            Expr::Struct { values, fields } if fields.is_empty() => composed::named_struct(values),
             Expr::Interval(interval) => calls::interval(interval)?,
             Expr::Like {
                 pattern,
@@ -141,6 +160,11 @@ impl Rewriter {
             {
                 Some(between(expr, *negated, low, high))
             }
+            Expr::BinaryOp {
+                left,
+                op: BinaryOperator::Multiply,
+                right,
+            } => composed::times(left, right)?,
             _ => None,
         };
         if let Some(rewritten) = rewritten {
@@ -313,6 +337,26 @@ fn minus(body: &mut SetExpr) {
             }
             left_to_see.extend([left.as_mut(), right.as_mut()]);
         }
+    }
+}
+
+/// `SEMI JOIN` and `ANTI JOIN`, which keep rows of the left side, in their longer words.
+fn left_joins(from: &mut TableWithJoins) {
+    if let TableFactor::NestedJoin {
+        table_with_joins, ..
+    } = &mut from.relation
+    {
+        left_joins(table_with_joins);
+    }
+    for join in &mut from.joins {
+        join.join_operator = match std::mem::replace(
+            &mut join.join_operator,
+            JoinOperator::CrossJoin(JoinConstraint::None),
+        ) {
+            JoinOperator::Semi(on) => JoinOperator::LeftSemi(on),
+            JoinOperator::Anti(on) => JoinOperator::LeftAnti(on),
+            other => other,
+        };
     }
 }
 

@@ -24,8 +24,9 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 use datafusion_functions_json::udfs as json_functions;
 
-/// What operators and clauses call: `^`, `FLOOR`, `CEIL`, `TRIM`, `DISTINCT ON`.
+/// What operators and clauses call, `^`, `FLOOR`, `CEIL`, `TRIM`, `DISTINCT ON`, and what a second reading does.
 const UNASKED: &[&str] = &[
+    "as_text",
     "power",
     "floor",
     "ceil",

@@ -16,6 +16,7 @@ use datafusion::catalog::{
 use datafusion::common::format::{ExplainFormat, ExplainStatementOptions};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::dataframe::DataFrame;
+use datafusion::error::Result as EngineResult;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::cache::cache_manager::{
     CacheManager, CacheManagerConfig, FileMetadataCache,
@@ -163,7 +164,7 @@ pub(super) async fn plan(base: &Base, server: &Arc<Server>, request: &Request) -
     // Thousands of functions would be entered into the session, and taken out again, for the few that a query calls.
     let functions = base.functions.called_in(&tree.to_string());
     let state = session(base, request, scope, functions)?;
-    let plan = match state.statement_to_plan(for_engine(tree)?).await {
+    let plan = match planned(&state, tree).await? {
         Ok(plan) => plan,
         Err(error) => {
             listed.list().await?;
@@ -190,6 +191,20 @@ pub(super) async fn plan(base: &Base, server: &Arc<Server>, request: &Request) -
         frame: DataFrame::new(state, described(plan, &spelling)),
         kind,
     })
+}
+
+/// The plan of a statement, which is read in another way where it has none as it stands; or why it has none.
+async fn planned(state: &SessionState, mut tree: Sql) -> Result<EngineResult<LogicalPlan>> {
+    let mut again = dialect::Again::default();
+    loop {
+        let error = match state.statement_to_plan(for_engine(tree.clone())?).await {
+            Ok(plan) => return Ok(Ok(plan)),
+            Err(error) => error,
+        };
+        if let Err(error) = again.read(&mut tree, error) {
+            return Ok(Err(error));
+        }
+    }
 }
 
 /// The statement's tree with names that the engine finds. `written` is the tree of the text as it stands.

@@ -31,7 +31,7 @@ const PAUSED_SHARE: u32 = 3;
 /// How many workers there are and what each may use.
 #[derive(Debug, Clone)]
 pub struct PoolSettings {
-    /// The program to run as `PROGRAM query-worker …`: this one.
+    /// Where this program lay when it was started; what workers call themselves.
     pub program: PathBuf,
     /// Queries that run at once.
     pub workers: usize,

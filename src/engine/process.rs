@@ -1,5 +1,6 @@
 //! One query worker as the server holds it: a child process and its pipes.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use futures::{StreamExt, stream};
@@ -16,6 +17,14 @@ use super::problem::TOO_MUCH_MEMORY;
 use super::protocol::{Answer, Input, Message, Request, check_length, frame};
 use super::spill::SpillDir;
 use crate::metrics::Held;
+
+/// The program that runs: on Linux also when another version has taken its place on the disk since.
+fn running(settings: &PoolSettings) -> &Path {
+    match cfg!(target_os = "linux") {
+        true => Path::new("/proc/self/exe"),
+        false => &settings.program,
+    }
+}
 
 /// Free memory that a worker keeps for what it needs next: 32 MiB.
 const KEPT_BYTES: &str = "33554432";
@@ -149,7 +158,8 @@ impl Worker {
         let failed = |error: std::io::Error| {
             Error::internal("a query worker cannot be started").because(error)
         };
-        let mut child = Command::new(&settings.program)
+        let mut child = Command::new(running(settings))
+            .arg0(&settings.program)
             .arg("query-worker")
             .args(["--memory-bytes", &settings.memory_bytes.to_string()])
             .args(["--query-seconds", &settings.seconds.to_string()])

@@ -16,12 +16,12 @@ use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Distinct, Expr, ExprSchemable, Filter, JoinType, LogicalPlan,
-    LogicalPlanBuilder, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Subquery, Volatility, lit, not, when,
+    Aggregate, BinaryExpr, ColumnarValue, Distinct, Expr, ExprSchemable, Filter, JoinType,
+    LogicalPlan, LogicalPlanBuilder, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Subquery, Volatility, lit, not, when,
 };
 
-const ELSEWHERE: &str = "a subquery behind IN or EXISTS stands in WHERE, HAVING, QUALIFY or the SELECT only; join it, or select its \
+const ELSEWHERE: &str = "a subquery behind IN or EXISTS stands in WHERE, HAVING, QUALIFY, the SELECT or GROUP BY only; join it, or select its \
                          answer in a subquery first";
 
 /// The plan with subqueries that the engine answers rightly. Copies of subqueries add `nodes_max` nodes at most.
@@ -127,8 +127,44 @@ impl Rewriter {
                     asked, joined,
                 )?)))
             }
+            LogicalPlan::Aggregate(aggregate) => self.below(aggregate),
             _ => refused(ELSEWHERE),
         }
+    }
+
+    /// An aggregate whose subqueries are asked before, of each row.
+    fn below(&mut self, aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
+        let Aggregate {
+            input,
+            group_expr,
+            aggr_expr,
+            ..
+        } = aggregate;
+        let schema = Arc::clone(input.schema());
+        let mut items: Vec<Expr> = schema.iter().map(Expr::from).collect();
+        let mut named = |expr: Expr| -> Result<Expr> {
+            let name = NamePreserver::new_for_projection().save(&expr);
+            let expr = expr.transform_down(|expr| match expr {
+                Expr::AggregateFunction(_) | Expr::Alias(_) => Ok(Transformed::no(expr)),
+                Expr::GroupingSet(_) if holds_subquery(&expr) => refused(ELSEWHERE),
+                expr if holds_subquery(&expr) => {
+                    self.copies += 1;
+                    let asked = format!("asked {}", self.copies);
+                    items.push(self.value(expr, &schema, Asked::Count)?.alias(&asked));
+                    let column = Expr::Column(Column::new_unqualified(asked));
+                    Ok(Transformed::new(column, true, TreeNodeRecursion::Jump))
+                }
+                expr => Ok(Transformed::new(expr, false, TreeNodeRecursion::Jump)),
+            })?;
+            Ok(name.restore(expr.data))
+        };
+        let group_expr = group_expr.into_iter().map(&mut named);
+        let group_expr = group_expr.collect::<Result<_>>()?;
+        let aggr_expr = aggr_expr.into_iter().map(&mut named);
+        let aggr_expr = aggr_expr.collect::<Result<_>>()?;
+        let input = LogicalPlanBuilder::from(input).project(items)?.build()?;
+        let aggregate = Aggregate::try_new(Arc::new(input), group_expr, aggr_expr)?;
+        Ok(Transformed::yes(LogicalPlan::Aggregate(aggregate)))
     }
 
     /// A condition of a filter: what is not true of it has no row.

@@ -61,7 +61,9 @@ pub fn run(settings: &Settings) -> Result<()> {
     limit(settings)?;
     let base = plan::Base::new(settings)?;
     let memory = Memory::open();
-    // Behind it: it opens files that are root's from then on.
+    // What lists of processes call it: it was started by a name that says nothing. Where there is no such file, they know.
+    let _ = std::fs::write("/proc/self/comm", "amigo-admin");
+    // Behind both: they open files that are root's from then on.
     core_dumps::turn_off()?;
     // No other thread runs before the first request says what the process may open.
     let first = loop {

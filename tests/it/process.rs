@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::support::{
-    Answer, Data, SUPER_ADMINISTRATOR, Server, busiest, children, is_running, log, ndjson, ticks,
-    wait_for,
+    Answer, Data, PROGRAM, SUPER_ADMINISTRATOR, Server, busiest, children, is_running, log, ndjson,
+    ticks, wait_for,
 };
 
 const ORG: &str = "acme";
@@ -291,4 +291,58 @@ fn an_import_that_is_killed_is_completed_by_importing_again() {
             ["k/24999-system"]
         );
     });
+}
+
+/// Serves the data directory with what begins the command line; ports and logs as everywhere.
+fn serve_by(data: &Data, mut command: Command) -> Server {
+    command.arg("--data").arg(data.path());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--json"]);
+    Server::spawn(data, command)
+}
+
+#[tokio::test]
+async fn a_server_that_was_started_to_outlive_its_terminal_does() {
+    let data = Data::new();
+    data.org(ORG);
+    let mut command = Command::new("nohup");
+    command.arg(PROGRAM);
+    let mut server = serve_by(&data, command);
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    server.signal(Signal::HUP);
+    assert_eq!(server.rows(&token, ORG, "SELECT 1").await, json!([[1]]));
+    assert!(server.stop().success());
+
+    let mut server = Server::on(&data, &[]);
+    server.signal(Signal::HUP);
+    assert!(server.wait().success());
+}
+
+/// An upgrade puts another version where this one lay; the one that runs goes on with workers of its own kind.
+#[tokio::test]
+async fn a_program_that_was_replaced_on_the_disk_goes_on_as_it_was() {
+    let data = Data::new();
+    data.org(ORG);
+    let program = data.file("amigo-admin");
+    if std::fs::hard_link(PROGRAM, &program).is_err() {
+        std::fs::copy(PROGRAM, &program).unwrap();
+    }
+    let server = serve_by(&data, Command::new(&program));
+    let token = server.token(ORG, SUPER_ADMINISTRATOR);
+    assert_eq!(server.rows(&token, ORG, "SELECT 1").await, json!([[1]]));
+    std::fs::remove_file(&program).unwrap();
+    data.write("amigo-admin", "#!/bin/sh\nexit 1\n");
+
+    let workers = children(server.pid());
+    for worker in &workers {
+        let name = std::fs::read_to_string(format!("/proc/{worker}/comm")).unwrap();
+        assert_eq!(name.trim(), "amigo-admin");
+        kill_process_group(Pid::from_raw(*worker as i32).unwrap(), Signal::KILL).unwrap();
+    }
+    wait_for_the_end_of(workers);
+    // The first may still be given to one that has just ended.
+    let mut answer = server.sql(&token, ORG, "SELECT 2").await;
+    if answer.status != 200 {
+        answer = server.sql(&token, ORG, "SELECT 2").await;
+    }
+    assert_eq!(answer.json()["result"], json!([[2]]), "{}", answer.text());
 }

@@ -3,6 +3,7 @@
 
 mod edges;
 mod functions;
+mod lakehouse;
 mod meaning;
 mod optimized;
 mod problems;

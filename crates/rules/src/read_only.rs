@@ -108,6 +108,7 @@ fn parse_here(sql: &str, names: Names) -> Result<Parsed> {
     check_first_word(&tokens)?;
     check_numbers(&tokens)?;
     write_div_as_sign(&mut tokens);
+    name_functions(&mut tokens);
     nesting::check(&tokens)?;
     if let Names::Folded { exact } = names {
         fold(&mut tokens, exact);
@@ -156,6 +157,33 @@ fn write_div_as_sign(tokens: &mut [TokenWithSpan]) {
                 is_operand = true
             }
             _ => is_operand = false,
+        }
+    }
+}
+
+/// `exists(list, x -> …)` is a call: the word stands before a query otherwise.
+fn name_functions(tokens: &mut [TokenWithSpan]) {
+    for at in 0..tokens.len() {
+        let (before, rest) = tokens.split_at_mut(at + 1);
+        let Token::Word(word) = &mut before[at].token else {
+            continue;
+        };
+        if word.keyword != Keyword::EXISTS {
+            continue;
+        }
+        let rest = rest.iter().map(|token| &token.token);
+        let mut rest = rest.filter(|token| !matches!(token, Token::Whitespace(_)));
+        let is_open = rest.next() == Some(&Token::LParen);
+        let is_query = match rest.next() {
+            Some(Token::Word(word)) => matches!(
+                word.keyword,
+                Keyword::SELECT | Keyword::WITH | Keyword::VALUES | Keyword::FROM | Keyword::TABLE
+            ),
+            Some(Token::LParen) | None => true,
+            Some(_) => false,
+        };
+        if is_open && !is_query {
+            word.keyword = Keyword::NoKeyword;
         }
     }
 }

@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use rules::{Error, Result};
 
+use super::composed::{composed, order_within};
 use super::words::INSTEAD;
 use super::{literals, number, object_name, take, text};
 
@@ -38,6 +39,10 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
         return Ok(Some(cast(first(function), data_type)));
     }
     check(function, &name, count)?;
+    order_within(function);
+    if let Some(expr) = composed(function, &name, count)? {
+        return Ok(Some(expr));
+    }
     Ok(match (name.as_str(), count) {
         ("space", 1) => in_arguments(function, |args| {
             let count = args.pop().map(|count| cast(count, DataType::Int(None)));
@@ -47,6 +52,7 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
         ("explode_outer", 1) => renamed(function, "unnest_outer"),
         ("transform", 2) => renamed(function, "array_transform"),
         ("filter", 2) => renamed(function, "array_filter"),
+        ("exists", 2) => renamed(function, "any_match"),
         ("regexp_replace", 3 | 4) => in_arguments(function, |args| {
             literals::replacement(&mut args[2]);
             if args.len() == 3 {
@@ -61,23 +67,12 @@ pub(super) fn rewrite(function: &mut Function) -> Result<Option<Expr>> {
         ("percentile_approx" | "approx_percentile", 3) => in_arguments(function, |args| {
             args.truncate(2);
         }),
-        ("locate", 2) => Some(call_of(function, "strpos", |args| args.reverse())),
         // The engine's own is to base 10.
         ("log", 1) => renamed(function, "ln"),
         ("array_remove", 2) => renamed(function, "array_remove_all"),
         ("array_sort", 1) => in_arguments(function, |args| {
             args.extend([text("ASC"), text("NULLS LAST")]);
         }),
-        ("mod", 2) => Some(remainder(function)),
-        // The engine's own gives its results the type of what it asks about.
-        ("nvl2", 3) => {
-            let mut args = arguments(function).unwrap_or_default().into_iter();
-            let mut next = || args.next().unwrap_or_else(|| number("0"));
-            let is_there = Expr::IsNotNull(Box::new(Expr::Nested(Box::new(next()))));
-            Some(when(is_there, next(), Some(next())))
-        }
-        ("isnull", 1) => Some(Expr::IsNull(Box::new(first(function)))),
-        ("isnotnull", 1) => Some(Expr::IsNotNull(Box::new(first(function)))),
         _ => return of_instants(function, &name, count),
     })
 }
@@ -143,21 +138,6 @@ fn is_ordered(function: &Function) -> bool {
     };
     let is_order = |clause: &_| matches!(clause, FunctionArgumentClause::OrderBy(_));
     list.clauses.iter().any(is_order)
-}
-
-/// `mod(a, b)` as the operator.
-fn remainder(function: &Function) -> Expr {
-    let mut args = arguments(function).unwrap_or_default().into_iter();
-    let mut side = || {
-        Box::new(Expr::Nested(Box::new(
-            args.next().unwrap_or_else(|| number("0")),
-        )))
-    };
-    Expr::Nested(Box::new(Expr::BinaryOp {
-        left: side(),
-        op: BinaryOperator::Modulo,
-        right: side(),
-    }))
 }
 
 /// Calls of aggregate functions.
@@ -319,7 +299,7 @@ fn from_unixtime(function: &Function) -> Expr {
     call("date_format", vec![instant, pattern])
 }
 
-fn when(condition: Expr, result: Expr, otherwise: Option<Expr>) -> Expr {
+pub(super) fn when(condition: Expr, result: Expr, otherwise: Option<Expr>) -> Expr {
     Expr::Case {
         case_token: AttachedToken::empty(),
         end_token: AttachedToken::empty(),
@@ -398,7 +378,7 @@ fn date_add(function: &Function) -> Result<Expr> {
 }
 
 /// That many units as an interval.
-fn units(unit: &str, count: Expr) -> Result<Expr> {
+pub(super) fn units(unit: &str, count: Expr) -> Result<Expr> {
     let unit = unit.to_ascii_lowercase();
     let unit = unit.strip_suffix('s').unwrap_or(&unit);
     let times = |factor: &str| Expr::BinaryOp {

@@ -12,11 +12,12 @@ use rules::Result;
 use super::{calls, take};
 
 /// Calls whose second argument is a function.
-const TAKE_FUNCTIONS: [&str; 9] = [
+const TAKE_FUNCTIONS: [&str; 10] = [
     "any_match",
     "array_any_match",
     "array_filter",
     "array_transform",
+    "exists",
     "filter",
     "list_any_match",
     "list_filter",

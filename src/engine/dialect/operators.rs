@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::{guards, intervals};
+use super::{guards, instants, intervals};
 
 use super::super::functions::Functions;
 
@@ -142,7 +142,8 @@ impl ExprPlanner for Operators {
                 Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
             }
             op if intervals::is_comparison(&op) => {
-                let [left, right] = intervals::compared(left, right, schema)?;
+                let sides = intervals::compared(left, right, schema)?;
+                let [left, right] = instants::compared(sides, schema)?;
                 Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
             }
             op => Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),

@@ -1,6 +1,7 @@
 //! What the engine's planner made of a statement, where the engine would then take it for something else.
 //!
-//! Of a list behind IN, values that it takes for constants because an empty batch has one of them; `IS TRUE`, whose logical
+//! Days and texts between which an instant shall be, or of which it shall be one, which it would count in nanoseconds; of a
+//! list behind IN, values that it takes for constants because an empty batch has one of them; `IS TRUE`, whose logical
 //! and physical forms differ in whether they may be NULL; numbers before PRECEDING and FOLLOWING, which are months to it
 //! where days are in order.
 
@@ -8,7 +9,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::expr::{InList, WindowFunction};
+use datafusion::logical_expr::expr::{Between, InList, Like, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
@@ -16,6 +17,8 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature, Volatility, WindowFrame, WindowFrameBound, WindowFrameUnits,
     binary_expr, cast, lit,
 };
+
+use super::instants;
 
 /// The plan in the engine's words.
 ///
@@ -53,7 +56,7 @@ fn in_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 fn is_mistaken(expr: &Expr) -> bool {
     match expr {
         Expr::IsTrue(_) | Expr::IsNotTrue(_) | Expr::IsFalse(_) | Expr::IsNotFalse(_) => true,
-        Expr::InList(InList { list, .. }) => list.iter().any(is_computed),
+        Expr::InList(_) | Expr::Between(_) | Expr::Like(_) => true,
         Expr::WindowFunction(function) => {
             let frame = &function.params.window_frame;
             bounds(frame).any(|bound| unitless(bound).is_some())
@@ -75,22 +78,79 @@ fn in_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::IsNotTrue(inner) => is(*inner, Operator::IsDistinctFrom, true)?,
         Expr::IsFalse(inner) => is(*inner, Operator::IsNotDistinctFrom, false)?,
         Expr::IsNotFalse(inner) => is(*inner, Operator::IsDistinctFrom, false)?,
-        Expr::InList(mut inside) => {
-            let computed = ScalarUDF::from(OfEachRow::new());
-            let list = inside.list.into_iter();
-            let list = list.map(|value| match is_computed(&value) {
-                true => computed.call(vec![value]),
-                false => value,
-            });
-            inside.list = list.collect();
-            Expr::InList(inside)
-        }
+        Expr::InList(inside) => return in_list(inside, schema),
+        Expr::Between(inside) => return between(inside, schema),
+        Expr::Like(like) => return like_text(like, schema),
         Expr::WindowFunction(mut function) => {
             with_units(&mut function, schema)?;
             Expr::WindowFunction(function)
         }
         expr => return Ok(Transformed::no(expr)),
     }))
+}
+
+fn in_list(mut inside: InList, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let sides: Vec<&Expr> = std::iter::once(inside.expr.as_ref())
+        .chain(&inside.list)
+        .collect();
+    let common = instants::common(&sides, schema)?;
+    if let Some(common) = &common {
+        for side in std::iter::once(inside.expr.as_mut()).chain(&mut inside.list) {
+            instants::count(side, common, schema)?;
+        }
+    }
+    let mut is_changed = common.is_some();
+    let computed = ScalarUDF::from(OfEachRow::new());
+    let list = inside
+        .list
+        .into_iter()
+        .map(|value| match is_computed(&value) {
+            true => {
+                is_changed = true;
+                computed.call(vec![value])
+            }
+            false => value,
+        });
+    inside.list = list.collect();
+    Ok(Transformed::new_transformed(
+        Expr::InList(inside),
+        is_changed,
+    ))
+}
+
+/// What is no text is searched as it is written.
+fn like_text(mut like: Like, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let data_type = like.expr.get_type(schema)?;
+    let is_shown = data_type.is_temporal() || data_type.is_numeric();
+    if is_shown {
+        like.expr = Box::new(cast(*like.expr, DataType::Utf8));
+    }
+    Ok(Transformed::new_transformed(Expr::Like(like), is_shown))
+}
+
+fn between(inside: Between, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let Between {
+        mut expr,
+        negated,
+        mut low,
+        mut high,
+    } = inside;
+    let common = instants::common(&[&expr, &low, &high], schema)?;
+    if let Some(common) = &common {
+        for side in [&mut expr, &mut low, &mut high] {
+            instants::count(side, common, schema)?;
+        }
+    }
+    let inside = Between {
+        expr,
+        negated,
+        low,
+        high,
+    };
+    Ok(Transformed::new_transformed(
+        Expr::Between(inside),
+        common.is_some(),
+    ))
 }
 
 /// Whether a value of a list depends on the row, other than as a column does, which the engine knows of.

@@ -1,11 +1,14 @@
-//! Division, logarithms, and the name of a type.
+//! Division, logarithms, numbers as people read them, and the name of a type.
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, StringArray, StringBuilder,
+};
 use datafusion::arrow::compute::kernels::numeric::div;
-use datafusion::arrow::datatypes::{DataType, Float64Type};
-use datafusion::common::types::{NativeType, logical_float64, logical_string};
+use datafusion::arrow::compute::{CastOptions, cast, cast_with_options};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
+use datafusion::common::types::{NativeType, logical_float64, logical_int64, logical_string};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Coercion, ScalarUDF, Signature, TypeSignatureClass, Volatility};
 
@@ -21,6 +24,11 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             TypeSignatureClass::Native(logical_string()),
         ],
         NativeType::Float64,
+    );
+    let places = Coercion::new_implicit(
+        TypeSignatureClass::Native(logical_int64()),
+        vec![TypeSignatureClass::Integer],
+        NativeType::Int64,
     );
     let logarithm = |usage, description, count, run| {
         let signature = Signature::coercible(vec![number.clone(); count], Volatility::Immutable);
@@ -64,6 +72,16 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             "The logarithm to a base, NULL where one of the two is not above 0.",
             2,
             log,
+        ),
+        Kernel::udf(
+            "format_number(number, places)",
+            "The number with that many places behind the point, and commas between its thousands.",
+            Signature::coercible(
+                vec![Coercion::new_exact(TypeSignatureClass::Numeric), places],
+                Volatility::Immutable,
+            ),
+            DataType::Utf8,
+            format_number,
         ),
         Kernel::udf(
             "typeof(value)",
@@ -111,6 +129,62 @@ fn log(args: &[ArrayRef]) -> Result<ArrayRef> {
 /// What is no number has no logarithm but itself.
 fn is_positive(number: f64) -> bool {
     number > 0.0 || number.is_nan()
+}
+
+/// By way of decimals, in which every whole number is exact.
+fn format_number(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let (numbers, places) = (&args[0], args[1].as_primitive::<Int64Type>());
+    let mut rounded: Option<(i64, StringArray)> = None;
+    let mut texts = StringBuilder::new();
+    for (row, places) in places.iter().enumerate() {
+        // Nearly always the same for all rows.
+        let Some(places) = places.filter(|_| numbers.is_valid(row)) else {
+            texts.append_null();
+            continue;
+        };
+        if rounded.as_ref().is_none_or(|(of, _)| *of != places) {
+            let decimals = decimals(numbers, places)?;
+            rounded = Some((places, decimals));
+        }
+        match &rounded {
+            Some((_, rounded)) if rounded.is_valid(row) => {
+                texts.append_value(with_commas(rounded.value(row)));
+            }
+            _ => texts.append_null(),
+        }
+    }
+    Ok(Arc::new(texts.finish()) as ArrayRef)
+}
+
+fn decimals(numbers: &ArrayRef, places: i64) -> Result<StringArray> {
+    const PLACES_MAX: i8 = 20;
+    let places = i8::try_from(places).ok();
+    let places = places.filter(|places| (0..=PLACES_MAX).contains(places));
+    let places = places.ok_or_else(|| {
+        DataFusionError::Execution(format!("format_number takes 0 to {PLACES_MAX} places"))
+    })?;
+    let fails = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let decimals = cast_with_options(numbers, &DataType::Decimal128(38, places), &fails)?;
+    Ok(cast(&decimals, &DataType::Utf8)?.as_string::<i32>().clone())
+}
+
+fn with_commas(number: &str) -> String {
+    let (sign, number) = match number.strip_prefix('-') {
+        Some(number) => ("-", number),
+        None => ("", number),
+    };
+    let (whole, fraction) = number.split_at(number.find('.').unwrap_or(number.len()));
+    let mut text = sign.to_owned();
+    for (at, digit) in whole.chars().enumerate() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text + fraction
 }
 
 fn type_of(args: &[ArrayRef]) -> Result<ArrayRef> {

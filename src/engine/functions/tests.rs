@@ -85,7 +85,7 @@ fn what_tells_of_the_engine_or_its_files_is_no_function() {
     }
 }
 
-/// An alias that `dialect` refuses: it counts from another number here and there.
+/// An alias that `dialect` reads in its own way: it is of lists and of maps.
 const REFUSED: &str = "element_at";
 
 /// One function as a line of the page; `taken` are names that lead to another one.

@@ -6,7 +6,9 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringArra
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::compute::kernels::length::length;
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type};
-use datafusion::common::types::{NativeType, logical_int64, logical_string};
+use datafusion::common::types::{
+    NativeType, logical_boolean, logical_date, logical_int64, logical_string,
+};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions::regex::compile_regex;
 use datafusion::logical_expr::{
@@ -29,8 +31,16 @@ fn by_patterns() -> Vec<ScalarUDF> {
         ],
         Volatility::Immutable,
     );
-    let list = DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)));
+    let list = || DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)));
     vec![
+        Kernel::udf(
+            "regexp_extract_all(text, pattern, group)",
+            "What a group of each match matched, by default group 1, with 0 all of each match; an empty list where nothing \
+             matched.",
+            signature.clone(),
+            list(),
+            regexp_extract_all,
+        ),
         Kernel::udf(
             "regexp_extract(text, pattern, group)",
             "What a group of the first match matched, by default group 1, with 0 all of the match; empty where nothing \
@@ -43,7 +53,7 @@ fn by_patterns() -> Vec<ScalarUDF> {
             "split(text, pattern)",
             "The parts of the text between the matches of a regular expression.",
             text_arguments(2),
-            list,
+            list(),
             split,
         ),
     ]
@@ -59,7 +69,24 @@ fn of_letters() -> Vec<ScalarUDF> {
         ],
         Volatility::Immutable,
     );
+    let scalar = Coercion::new_implicit(
+        TypeSignatureClass::Native(logical_string()),
+        vec![
+            TypeSignatureClass::Numeric,
+            TypeSignatureClass::Timestamp,
+            TypeSignatureClass::Native(logical_date()),
+            TypeSignatureClass::Native(logical_boolean()),
+        ],
+        NativeType::String,
+    );
     vec![
+        Kernel::udf(
+            "as_text(value)",
+            "A number, a day, an instant or a BOOLEAN as text; what cuts and searches texts asks for it where it is given such.",
+            Signature::coercible(vec![scalar], Volatility::Immutable),
+            DataType::Utf8,
+            |args| Ok(Arc::new(texts(&args[0])?) as ArrayRef),
+        ),
         Kernel::udf(
             "left(text, count)",
             "The first characters of the text; an empty text where the count is not above 0.",
@@ -180,35 +207,60 @@ macro_rules! for_each_match {
 }
 
 fn regexp_extract(args: &[ArrayRef]) -> Result<ArrayRef> {
-    let groups = match args.get(2) {
-        Some(groups) => Some(cast(groups, &DataType::Int64)?),
-        None => None,
-    };
-    let groups = groups
-        .as_ref()
-        .map(|groups| groups.as_primitive::<Int64Type>());
+    let groups = groups(args)?;
     let mut extracts = StringBuilder::new();
     for_each_match!(args, |row, found| {
-        let group = groups.map_or(Some(1), |groups| {
-            groups.is_valid(row).then(|| groups.value(row))
-        });
-        let (Some((value, regex)), Some(group)) = (found, group) else {
+        let (Some((value, regex)), Some(group)) = (found, groups(row)) else {
             extracts.append_null();
             continue;
         };
-        let group = usize::try_from(group).ok();
-        let group = group.filter(|group| *group < regex.captures_len());
-        let Some(group) = group else {
-            return Err(DataFusionError::Execution(format!(
-                "regexp_extract is asked for a group that the pattern does not have; it has {} (0 is all of the match)",
-                regex.captures_len() - 1
-            )));
-        };
+        let group = known_group("regexp_extract", group, regex.captures_len())?;
         let captures = regex.captures(value);
         let extract = captures.and_then(|captures| captures.get(group));
         extracts.append_value(extract.map_or("", |extract| extract.as_str()));
     });
     Ok(Arc::new(extracts.finish()) as ArrayRef)
+}
+
+fn regexp_extract_all(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let groups = groups(args)?;
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    for_each_match!(args, |row, found| {
+        let (Some((value, regex)), Some(group)) = (found, groups(row)) else {
+            lists.append(false);
+            continue;
+        };
+        let group = known_group("regexp_extract_all", group, regex.captures_len())?;
+        for captures in regex.captures_iter(value) {
+            let extract = captures.get(group).map_or("", |extract| extract.as_str());
+            lists.values().append_value(extract);
+        }
+        lists.append(true);
+    });
+    Ok(Arc::new(lists.finish()) as ArrayRef)
+}
+
+/// The group that is asked for in each row.
+fn groups(args: &[ArrayRef]) -> Result<impl Fn(usize) -> Option<i64>> {
+    let groups = args.get(2).map(|groups| cast(groups, &DataType::Int64));
+    let groups = groups.transpose()?;
+    let groups = groups.map(|groups| groups.as_primitive::<Int64Type>().clone());
+    Ok(move |row| match &groups {
+        Some(groups) => groups.is_valid(row).then(|| groups.value(row)),
+        None => Some(1),
+    })
+}
+
+/// The group, if the pattern has it.
+fn known_group(name: &str, group: i64, groups: usize) -> Result<usize> {
+    let known = usize::try_from(group).ok();
+    let known = known.filter(|group| *group < groups);
+    known.ok_or_else(|| {
+        DataFusionError::Execution(format!(
+            "{name} is asked for a group that the pattern does not have; it has {} (0 is all of the match)",
+            groups - 1
+        ))
+    })
 }
 
 fn split(args: &[ArrayRef]) -> Result<ArrayRef> {

@@ -138,7 +138,7 @@ async fn subqueries_stand_in_the_select() {
                 &["QUALIFY"],
             ),
             (
-                "SELECT sum(CASE WHEN id IN (SELECT id FROM b) THEN 1 END) FROM a",
+                "SELECT sum(CASE WHEN id IN (SELECT id FROM b) THEN 1 END) OVER () FROM a",
                 &["IN or EXISTS", "join it"],
             ),
         ],
