@@ -268,6 +268,8 @@ fn what_to_try(base_url: &str, credentials: &Credentials, data: &Path) -> String
     format!(
         r#"
 amigo-admin serves the organization "{ORGANIZATION}" at {base_url}; its data lies in {data}.
+In a browser: {base_url}/console/#logs={conversation_id}/
+  organization {ORGANIZATION}, user {TRIES_WITH}, API key id {api_key_id}, API key {api_key}
 Try, in another terminal:
 
 # sign in as {TRIES_WITH}

@@ -8,6 +8,7 @@ mod audited;
 mod body;
 mod caller;
 mod client;
+mod console;
 mod fields;
 mod health;
 mod jwks;

@@ -13,8 +13,8 @@ use utoipa_axum::routes;
 
 use super::problem::Problem;
 use super::{
-    api_keys, health, jwks, layers, maintenance, openapi, organization, otlp, prompt_logs, roles,
-    sign_in, slow_body, sql_query, sql_result, sql_schema, temporary_grants, users,
+    api_keys, console, health, jwks, layers, maintenance, openapi, organization, otlp, prompt_logs,
+    roles, sign_in, slow_body, sql_query, sql_result, sql_schema, temporary_grants, users,
     write_prompt_logs,
 };
 use crate::app::App;
@@ -31,6 +31,7 @@ pub fn router(app: Arc<App>) -> Router {
     gated
         .merge(aliases())
         .merge(openapi::pages(&document))
+        .merge(console::pages())
         .fallback(async || Problem::from(Error::not_found("there is nothing at this path")))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(body_limit)

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue};
 
 /// Answers are data: nothing in them may be run, shown in a frame or loaded.
 const DATA: &str = "default-src 'none'; frame-ancestors 'none'";
-/// The page to try the API runs its own scripts, which come from here and talk to here.
+/// The console and the page to try the API run their own scripts, which come from here and talk to here.
 const PAGE: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// A year, the least that browsers take for their list.
@@ -16,7 +16,10 @@ const HTTPS_ONLY: &str = "max-age=31536000";
 
 /// Adds the headers to the answer of a path. What a handler said of caching stays.
 pub(super) fn add(headers: &mut HeaderMap, path: &str, is_https: bool) {
-    let is_page = path == "/docs" || path.starts_with("/docs/");
+    let is_page = ["/docs", "/console"].iter().any(|page| {
+        let below = path.strip_prefix(page);
+        below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    });
     let policy = if is_page { PAGE } else { DATA };
     let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
     set(X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -41,11 +44,11 @@ mod tests {
     }
 
     #[test]
-    fn the_page_alone_may_run_scripts() {
-        for path in ["/docs", "/docs/", "/docs/swagger-ui.css"] {
+    fn the_pages_alone_may_run_scripts() {
+        for path in ["/docs", "/docs/", "/docs/swagger-ui.css", "/console/"] {
             assert_eq!(added(path, false)[CONTENT_SECURITY_POLICY], PAGE, "{path}");
         }
-        for path in ["/", "/docsx", "/v1/docs/user/", "/v1/acme/docs/"] {
+        for path in ["/", "/docsx", "/consoles", "/v1/docs/user/", "/v1/console/"] {
             assert_eq!(added(path, false)[CONTENT_SECURITY_POLICY], DATA, "{path}");
         }
     }

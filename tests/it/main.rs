@@ -12,6 +12,7 @@
 mod api_document;
 mod audit;
 mod cli;
+mod console;
 mod crash;
 mod credentials;
 mod demo;

@@ -398,3 +398,25 @@ async fn many_writers_at_once_share_commits_and_lose_nothing() {
     });
     assert!(commits < 200, "{commits} commits for 320 requests");
 }
+
+/// Each commit is a file; merging in the background keeps up with them.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_single_writes_leave_few_files() {
+    const WRITERS: u64 = 100;
+    let (server, token) = server(&[]);
+    let write = async |writer: u64| {
+        for n in 0..100 {
+            let log = log(&format!("w/{writer:02}/{n:02}"), "system", &["x"]);
+            written(post(&server, &token, log.to_string()), 1).await;
+        }
+    };
+    futures::future::join_all((0..WRITERS).map(write)).await;
+    let stats = || server.data.ok(["prompt-logs", "stats", ORG]);
+    wait_for("few files", || {
+        (stats()["files"].as_u64().unwrap() < 100).then_some(())
+    });
+    let rows = "SELECT count(*), count(DISTINCT log_key) FROM prompt_logs";
+    let rows = server.rows(&token, ORG, rows).await;
+    assert_eq!(rows, json!([[10_000, 10_000]]));
+    assert_eq!(stats()["logs"], 10_000);
+}

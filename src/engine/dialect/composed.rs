@@ -15,7 +15,10 @@ use super::{literals, number, text};
 /// # Errors
 /// `Invalid` for an element that may be a list's or a map's.
 pub(super) fn composed(function: &mut Function, name: &str, count: usize) -> Result<Option<Expr>> {
-    let mut args = arguments(function).unwrap_or_default().into_iter();
+    let Some(args) = arguments(function) else {
+        return Ok(None);
+    };
+    let mut args = args.into_iter();
     let mut next = || args.next().unwrap_or_else(|| number("0"));
     Ok(Some(match (name, count) {
         ("mod", 2) => nested(binary(
@@ -40,33 +43,6 @@ pub(super) fn composed(function: &mut Function, name: &str, count: usize) -> Res
         ("log1p", 1) => {
             let sum = binary(number("1"), BinaryOperator::Plus, nested(next()));
             call("ln", vec![sum])
-        }
-        ("getdate", 0) => call("now", Vec::new()),
-        ("current_timezone", 0) => text("UTC"),
-        ("current_database" | "current_schema", 0) => text("default"),
-        ("dayname", 1) => call("date_format", vec![next(), text("E")]),
-        ("date_from_unix_date", 1) => {
-            let days = cast(next(), DataType::Int(None));
-            call(
-                "date_add",
-                vec![call("date", vec![text("1970-01-01")]), days],
-            )
-        }
-        ("make_timestamp", 6) => {
-            let day = call("make_date", vec![next(), next(), next()]);
-            let time = vec![number("0"), next(), next(), next()];
-            let day = cast(day, DataType::Timestamp(None, TimezoneInfo::None));
-            let time = call("make_dt_interval", time);
-            nested(binary(day, BinaryOperator::Plus, time))
-        }
-        ("convert_timezone", 2) => {
-            let zone = next();
-            call("from_utc_timestamp", vec![next(), zone])
-        }
-        ("convert_timezone", 3) => {
-            let (from, to) = (next(), next());
-            let instant = call("to_utc_timestamp", vec![next(), from]);
-            call("from_utc_timestamp", vec![instant, to])
         }
         ("map_contains_key", 2) => {
             let keys = call("map_keys", vec![next()]);
@@ -104,8 +80,42 @@ pub(super) fn composed(function: &mut Function, name: &str, count: usize) -> Res
             count_of_several(function, args.collect());
             return Ok(None);
         }
-        _ => return Ok(None),
+        _ => return Ok(of_instants(name, &mut next, count)),
     }))
+}
+
+/// Calls with instants, zones and what the session says of itself.
+fn of_instants(name: &str, next: &mut dyn FnMut() -> Expr, count: usize) -> Option<Expr> {
+    Some(match (name, count) {
+        ("getdate", 0) => call("now", Vec::new()),
+        ("current_timezone", 0) => text("UTC"),
+        ("current_database" | "current_schema", 0) => text("default"),
+        ("dayname", 1) => call("date_format", vec![next(), text("E")]),
+        ("date_from_unix_date", 1) => {
+            let days = cast(next(), DataType::Int(None));
+            call(
+                "date_add",
+                vec![call("date", vec![text("1970-01-01")]), days],
+            )
+        }
+        ("make_timestamp", 6) => {
+            let day = call("make_date", vec![next(), next(), next()]);
+            let time = vec![number("0"), next(), next(), next()];
+            let day = cast(day, DataType::Timestamp(None, TimezoneInfo::None));
+            let time = call("make_dt_interval", time);
+            nested(binary(day, BinaryOperator::Plus, time))
+        }
+        ("convert_timezone", 2) => {
+            let zone = next();
+            call("from_utc_timestamp", vec![next(), zone])
+        }
+        ("convert_timezone", 3) => {
+            let (from, to) = (next(), next());
+            let instant = call("to_utc_timestamp", vec![next(), from]);
+            call("from_utc_timestamp", vec![instant, to])
+        }
+        _ => return None,
+    })
 }
 
 fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {

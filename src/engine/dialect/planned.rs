@@ -9,7 +9,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::expr::{Between, InList, Like, WindowFunction};
+use datafusion::logical_expr::expr::{Between, InList, Like, ScalarFunction, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
@@ -19,6 +19,9 @@ use datafusion::logical_expr::{
 };
 
 use super::instants;
+
+/// To the engine every value has one: that of its text.
+const LENGTH: &str = "length";
 
 /// The plan in the engine's words.
 ///
@@ -57,6 +60,7 @@ fn is_mistaken(expr: &Expr) -> bool {
     match expr {
         Expr::IsTrue(_) | Expr::IsNotTrue(_) | Expr::IsFalse(_) | Expr::IsNotFalse(_) => true,
         Expr::InList(_) | Expr::Between(_) | Expr::Like(_) => true,
+        Expr::ScalarFunction(call) => call.func.name() == LENGTH,
         Expr::WindowFunction(function) => {
             let frame = &function.params.window_frame;
             bounds(frame).any(|bound| unitless(bound).is_some())
@@ -81,6 +85,10 @@ fn in_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::InList(inside) => return in_list(inside, schema),
         Expr::Between(inside) => return between(inside, schema),
         Expr::Like(like) => return like_text(like, schema),
+        Expr::ScalarFunction(call) if call.func.name() == LENGTH => {
+            of_text(&call, schema)?;
+            return Ok(Transformed::no(Expr::ScalarFunction(call)));
+        }
         Expr::WindowFunction(mut function) => {
             with_units(&mut function, schema)?;
             Expr::WindowFunction(function)
@@ -116,6 +124,18 @@ fn in_list(mut inside: InList, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::InList(inside),
         is_changed,
     ))
+}
+
+/// Refuses the length of the text of a list, which people do not mean.
+fn of_text(call: &ScalarFunction, schema: &DFSchema) -> Result<()> {
+    for value in &call.args {
+        if value.get_type(schema)?.is_nested() {
+            return Err(DataFusionError::Plan(
+                "length is of texts: size(list) counts the elements of a list or a map; cast it to STRING otherwise".to_owned(),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// What is no text is searched as it is written.

@@ -25,11 +25,6 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         ],
         NativeType::Float64,
     );
-    let places = Coercion::new_implicit(
-        TypeSignatureClass::Native(logical_int64()),
-        vec![TypeSignatureClass::Integer],
-        NativeType::Int64,
-    );
     let logarithm = |usage, description, count, run| {
         let signature = Signature::coercible(vec![number.clone(); count], Volatility::Immutable);
         Kernel::udf(usage, description, signature, DataType::Float64, run)
@@ -74,23 +69,32 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             log,
         ),
         Kernel::udf(
-            "format_number(number, places)",
-            "The number with that many places behind the point, and commas between its thousands.",
-            Signature::coercible(
-                vec![Coercion::new_exact(TypeSignatureClass::Numeric), places],
-                Volatility::Immutable,
-            ),
-            DataType::Utf8,
-            format_number,
-        ),
-        Kernel::udf(
             "typeof(value)",
             "The name of the value's type.",
             Signature::any(1, Volatility::Immutable),
             DataType::Utf8,
             type_of,
         ),
+        as_people_read_it(),
     ]
+}
+
+fn as_people_read_it() -> ScalarUDF {
+    let places = Coercion::new_implicit(
+        TypeSignatureClass::Native(logical_int64()),
+        vec![TypeSignatureClass::Integer],
+        NativeType::Int64,
+    );
+    Kernel::udf(
+        "format_number(number, places)",
+        "The number with that many places behind the point, and commas between its thousands.",
+        Signature::coercible(
+            vec![Coercion::new_exact(TypeSignatureClass::Numeric), places],
+            Volatility::Immutable,
+        ),
+        DataType::Utf8,
+        format_number,
+    )
 }
 
 fn divide(args: &[ArrayRef]) -> Result<ArrayRef> {
