@@ -168,7 +168,9 @@ async function body(answer) {
   const parts = [];
   let length = 0;
   for (const reader = answer.body.getReader(); ; ) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch(() => {
+      throw new Error("The archive broke off before its end: not all of its logs can be read now; the server's log says why.");
+    });
     if (done) break;
     parts.push(value);
     length += value.length;

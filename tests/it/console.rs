@@ -21,23 +21,22 @@ struct Browser {
 
 impl Browser {
     async fn open() -> Option<Self> {
-        let mut driver = match Command::new("chromedriver")
+        if std::env::var_os("AMIGO_TEST_WITHOUT_BROWSER").is_some() {
+            eprintln!("not run: there is no browser");
+            return None;
+        }
+        let driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .process_group(0)
-            .spawn()
-        {
-            Ok(driver) => driver,
-            Err(error) => {
-                assert!(
-                    std::env::var_os("AMIGO_TEST_WITHOUT_BROWSER").is_some(),
-                    "chromedriver: {error}; install chromium-driver, or set AMIGO_TEST_WITHOUT_BROWSER"
-                );
-                return None;
-            }
-        };
+            .spawn();
+        let mut driver = driver.unwrap_or_else(|error| {
+            panic!(
+                "chromedriver: {error}; install chromium-driver, or set AMIGO_TEST_WITHOUT_BROWSER"
+            )
+        });
         let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let mut lines = lines.map_while(Result::ok);
         let port = lines.find_map(|line| {
@@ -99,7 +98,7 @@ impl Browser {
             "const e = document.querySelector({css:?}); return e?.checkVisibility() ? e.innerText : ''"
         );
         let mut seen = String::new();
-        for _ in 0..300 {
+        for _ in 0..600 {
             seen = self.run(&script).await.as_str().unwrap().to_owned();
             if seen.contains(wanted) && !seen.is_empty() {
                 return;
