@@ -124,7 +124,7 @@ impl Rewriter {
                     false => like,
                 })
             }
-            Expr::Struct { values, fields } if fields.is_empty() => composed::named_struct(values),
+            Expr::Struct { values, fields } => composed::named_struct(values, fields),
             Expr::Interval(interval) => calls::interval(interval)?,
             Expr::Like {
                 pattern,

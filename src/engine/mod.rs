@@ -26,6 +26,7 @@ mod sources;
 mod spelling;
 mod spill;
 mod subqueries;
+mod twins;
 #[cfg(test)]
 mod walls;
 pub mod worker;

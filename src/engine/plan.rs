@@ -46,6 +46,7 @@ use super::problem::{self, from_engine};
 use super::protocol::Request;
 use super::server::Server;
 use super::spelling::{Insensitive, Spelling};
+use super::twins::unless_twins;
 use super::worker::Settings;
 use super::{dialect, names, sources, subqueries};
 use crate::lake::Lake;
@@ -355,6 +356,8 @@ pub(super) fn session(
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_target_partitions(base.partitions);
     config.options_mut().execution.time_zone = Some("UTC".to_owned());
+    // Errors tell where a name stands.
+    config.options_mut().sql_parser.collect_spans = true;
     // As Spark orders them: NULL is less than every value.
     config.options_mut().sql_parser.default_null_ordering = "nulls_min".to_owned();
     config
@@ -363,7 +366,7 @@ pub(super) fn session(
         .create_default_catalog_and_schema = false;
     let mut physical_rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
         vec![Arc::new(ForgetConstants)];
-    physical_rules.extend(PhysicalOptimizer::new().rules);
+    physical_rules.extend(PhysicalOptimizer::new().rules.into_iter().map(unless_twins));
     physical_rules.push(Arc::new(CooperativeJoins));
     let builder = SessionStateBuilder::new()
         .with_config(config)

@@ -5,21 +5,23 @@
 //! column of the query around it. Everywhere else `IN` is written with `EXISTS`, which has two answers in SQL too. What
 //! the engine would answer wrongly in another way is refused.
 
+mod may_be_null;
+
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ScalarValue, Spans};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions_aggregate::expr_fn::count;
-use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    Aggregate, BinaryExpr, ColumnarValue, Distinct, Expr, ExprSchemable, Filter, JoinType,
-    LogicalPlan, LogicalPlanBuilder, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Subquery, Volatility, lit, not, when,
+    Aggregate, BinaryExpr, Distinct, Expr, ExprSchemable, Filter, JoinType, LogicalPlan,
+    LogicalPlanBuilder, Operator, ScalarUDF, Subquery, lit, not, when,
 };
+
+use may_be_null::MayBeNull;
 
 const ELSEWHERE: &str = "a subquery behind IN or EXISTS stands in WHERE, HAVING, QUALIFY, the SELECT or GROUP BY only; join it, or select its \
                          answer in a subquery first";
@@ -60,39 +62,20 @@ enum Asked {
 
 impl Rewriter {
     fn node(&mut self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-        let (mut has_any, mut has_in) = (false, false);
-        node.apply_expressions(|expr| {
-            expr.apply(|expr| {
-                match expr {
-                    Expr::InSubquery(InSubquery { subquery, .. }) => {
-                        has_in = true;
-                        check(subquery, As::List)?;
-                    }
-                    Expr::Exists(Exists { subquery, .. }) => {
-                        has_in = true;
-                        check(subquery, As::Rows)?;
-                    }
-                    Expr::ScalarSubquery(subquery) => {
-                        has_any = true;
-                        check(subquery, As::Value)?;
-                    }
-                    Expr::WindowFunction(_) if matches!(node, LogicalPlan::Filter(_)) => {
-                        return refused(
-                            "a window function stands in the SELECT or in QUALIFY, not in WHERE or HAVING",
-                        );
-                    }
-                    _ => {}
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })
-        })?;
+        let (has_any, has_in) = asked_in(&node)?;
         if !has_any && !has_in {
             return Ok(Transformed::no(node));
         }
         let node = node.map_expressions(|expr| {
             let name = NamePreserver::new_for_projection().save(&expr);
             let nullable = expr.transform_up(empty_is_null)?;
-            Ok(nullable.update_data(|expr| name.restore(expr)))
+            let compared = nullable.transform_data(|expr| {
+                expr.transform_up(|expr| match expr {
+                    Expr::SetComparison(compared) => self.compared(compared),
+                    expr => Ok(Transformed::no(expr)),
+                })
+            })?;
+            Ok(compared.update_data(|expr| name.restore(expr)))
         })?;
         if !has_in {
             return Ok(node);
@@ -146,8 +129,8 @@ impl Rewriter {
             let name = NamePreserver::new_for_projection().save(&expr);
             let expr = expr.transform_down(|expr| match expr {
                 Expr::AggregateFunction(_) | Expr::Alias(_) => Ok(Transformed::no(expr)),
-                Expr::GroupingSet(_) if holds_subquery(&expr) => refused(ELSEWHERE),
-                expr if holds_subquery(&expr) => {
+                Expr::GroupingSet(_) if asks(&expr) => refused(ELSEWHERE),
+                expr if asks(&expr) => {
                     self.copies += 1;
                     let asked = format!("asked {}", self.copies);
                     items.push(self.value(expr, &schema, Asked::Count)?.alias(&asked));
@@ -212,6 +195,14 @@ impl Rewriter {
         let (rows, _) = self.one_item(&inside.subquery)?;
         inside.subquery.subquery = Arc::new(rows.build()?);
         Ok(inside)
+    }
+
+    /// The same with a name for its item: both queries may read the same table, and the engine would compare a column with
+    /// itself.
+    fn compared(&mut self, mut compared: SetComparison) -> Result<Transformed<Expr>> {
+        let (rows, _) = self.one_item(&compared.subquery)?;
+        compared.subquery.subquery = Arc::new(rows.build()?);
+        Ok(Transformed::yes(Expr::SetComparison(compared)))
     }
 
     /// Whether `x NOT IN (…)` is true: there is no such row, no NULL, and no row at all where `x` is NULL.
@@ -350,6 +341,54 @@ impl Rewriter {
     }
 }
 
+/// Whether a node has subqueries of any kind, and whether it has some behind IN or EXISTS, or of each row of an aggregate.
+///
+/// # Errors
+/// `Plan` for those that the engine would answer wrongly.
+fn asked_in(node: &LogicalPlan) -> Result<(bool, bool)> {
+    let (mut has_any, mut has_in) = (false, false);
+    node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                match expr {
+                    Expr::InSubquery(InSubquery { subquery, .. }) => {
+                        has_in = true;
+                        check(subquery, As::List)?;
+                    }
+                    Expr::Exists(Exists { subquery, .. }) => {
+                        has_in = true;
+                        check(subquery, As::Rows)?;
+                    }
+                    Expr::ScalarSubquery(subquery) => {
+                        has_any = true;
+                        has_in |= is_of_row(subquery) && matches!(node, LogicalPlan::Aggregate(_));
+                        check(subquery, As::Value)?;
+                    }
+                    Expr::SetComparison(_) => has_any = true,
+                    Expr::WindowFunction(_) if matches!(node, LogicalPlan::Filter(_)) => {
+                        return refused(
+                            "a window function stands in the SELECT or in QUALIFY, not in WHERE or HAVING",
+                        );
+                    }
+                    _ => {}
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+    Ok((has_any, has_in))
+}
+
+/// Whether the subquery is another one for each row.
+fn is_of_row(subquery: &Subquery) -> bool {
+    !subquery.outer_ref_columns.is_empty()
+}
+
+/// Whether an aggregate's expression asks what the engine can only ask of rows.
+fn asks(expr: &Expr) -> bool {
+    let found = expr
+        .exists(|expr| Ok(matches!(expr, Expr::ScalarSubquery(subquery) if is_of_row(subquery))));
+    holds_subquery(expr) || found.unwrap_or(true)
+}
+
 fn holds_subquery(expr: &Expr) -> bool {
     let found = expr.exists(|expr| Ok(matches!(expr, Expr::InSubquery(_) | Expr::Exists(_))));
     found.unwrap_or(true)
@@ -434,40 +473,6 @@ fn always_has_a_row(plan: &LogicalPlan) -> bool {
         LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
         LogicalPlan::EmptyRelation(empty) => empty.produce_one_row,
         _ => false,
-    }
-}
-
-/// A value as it is, of which the engine believes that it may be NULL.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct MayBeNull {
-    signature: Signature,
-}
-
-impl MayBeNull {
-    fn new() -> Self {
-        Self {
-            // Else a constant would be put in its place.
-            signature: Signature::any(1, Volatility::Volatile),
-        }
-    }
-}
-
-impl ScalarUDFImpl for MayBeNull {
-    fn name(&self) -> &'static str {
-        "may_be_null"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(types.first().cloned().unwrap_or(DataType::Null))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let value = args.args.into_iter().next();
-        value.ok_or_else(|| DataFusionError::Internal("no value".to_owned()))
     }
 }
 

@@ -32,7 +32,11 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(aliases())
         .merge(openapi::pages(&document))
         .merge(console::pages())
-        .fallback(async || Problem::from(Error::not_found("there is nothing at this path")))
+        .fallback(async || {
+            Problem::from(Error::not_found(
+                "there is nothing at this path; /console/ is a page to look around, /docs describes the API",
+            ))
+        })
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(body_limit)
         .layer(middleware::from_fn_with_state(

@@ -4,19 +4,23 @@
 //! as it stands first: a name that is no column may be what an earlier item of the SELECT is called, and what is no text
 //! may be cut and searched like one. What runs as it stands is never read in another way.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Select,
-    SelectItem, Statement, TimezoneInfo, VisitMut, VisitorMut,
+    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    LambdaFunction, Query, Select, SelectItem, Statement, TimezoneInfo, VisitMut, VisitorMut,
 };
+use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::{calls, literals, take};
 
 /// Names of earlier items that one statement may use.
 const NAMES_MAX: usize = 32;
+/// Functions whose calls are read again.
+const TYPED_MAX: usize = 8;
 /// Nodes of what such names stand for, all together: a name may stand for what uses another one twice.
 const NODES_MAX: usize = 2_000;
 
@@ -26,47 +30,45 @@ const VOLATILE: [&str; 3] = ["random", "rand", "uuid"];
 /// Refuses what people do not mean by their texts, such as lists.
 const AS_TEXT: &str = "as_text";
 
-/// Calls whose texts may be dates, instants and numbers too, and where their texts stand.
-const OF_TEXTS: &[(&str, &[usize])] = &[
-    ("ascii", &[0]),
-    ("btrim", &[0]),
-    ("char_length", &[0]),
-    ("character_length", &[0]),
-    ("contains", &[0, 1]),
-    ("endswith", &[0, 1]),
-    ("initcap", &[0]),
-    ("instr", &[0, 1]),
-    ("lcase", &[0]),
-    ("left", &[0]),
-    ("len", &[0]),
-    ("length", &[0]),
-    ("levenshtein", &[0, 1]),
-    ("lower", &[0]),
-    ("lpad", &[0]),
-    ("ltrim", &[0]),
-    ("md5", &[0]),
-    ("regexp_extract", &[0]),
-    ("regexp_like", &[0]),
-    ("regexp_replace", &[0]),
-    ("repeat", &[0]),
-    ("replace", &[0]),
-    ("reverse", &[0]),
-    ("right", &[0]),
-    ("rpad", &[0]),
-    ("rtrim", &[0]),
-    ("sha1", &[0]),
-    ("sha2", &[0]),
-    ("split", &[0]),
-    ("split_part", &[0]),
-    ("startswith", &[0, 1]),
-    ("strpos", &[0, 1]),
-    ("substr", &[0]),
-    ("substring", &[0]),
-    ("substring_index", &[0]),
-    ("translate", &[0]),
-    ("trim", &[0]),
-    ("ucase", &[0]),
-    ("upper", &[0]),
+/// Calls whose texts may be dates, instants and numbers too: the names they are called by, the engine's name in its errors,
+/// and where their texts stand.
+const OF_TEXTS: &[(&[&str], &str, &[usize])] = &[
+    (&["ascii"], "ascii", &[0]),
+    (&["btrim", "trim"], "btrim", &[0]),
+    (
+        &["char_length", "character_length", "len", "length"],
+        "length",
+        &[0],
+    ),
+    (&["contains"], "contains", &[0, 1]),
+    (&["endswith", "ends_with"], "ends_with", &[0, 1]),
+    (&["initcap"], "initcap", &[0]),
+    (&["instr", "strpos"], "strpos", &[0, 1]),
+    (&["lcase", "lower"], "lower", &[0]),
+    (&["left"], "left", &[0]),
+    (&["levenshtein"], "levenshtein", &[0, 1]),
+    (&["lpad"], "lpad", &[0]),
+    (&["ltrim"], "ltrim", &[0]),
+    (&["md5"], "md5", &[0]),
+    (&["regexp_extract"], "regexp_extract", &[0]),
+    (&["regexp_extract_all"], "regexp_extract_all", &[0]),
+    (&["regexp", "regexp_like", "rlike"], "regexp_like", &[0]),
+    (&["regexp_replace"], "regexp_replace", &[0]),
+    (&["repeat"], "repeat", &[0]),
+    (&["replace"], "replace", &[0]),
+    (&["reverse"], "reverse", &[0]),
+    (&["right"], "right", &[0]),
+    (&["rpad"], "rpad", &[0]),
+    (&["rtrim"], "rtrim", &[0]),
+    (&["sha1"], "sha1", &[0]),
+    (&["sha2"], "sha2", &[0]),
+    (&["split"], "split", &[0]),
+    (&["split_part"], "split_part", &[0]),
+    (&["startswith", "starts_with"], "starts_with", &[0, 1]),
+    (&["substr", "substring"], "substring", &[0]),
+    (&["substring_index", "substr_index"], "substr_index", &[0]),
+    (&["translate"], "translate", &[0]),
+    (&["ucase", "upper"], "upper", &[0]),
 ];
 
 /// Calls whose instants may be texts that name one.
@@ -78,7 +80,8 @@ const OF_INSTANTS: &[(&str, usize)] =
 pub(in super::super) struct Again {
     names: usize,
     nodes: usize,
-    /// Why there was no plan before texts and instants were taken for what they are used as.
+    typed: usize,
+    /// Why there was no plan before the texts and instants of the last call were taken for what they are used as.
     untyped: Option<DataFusionError>,
 }
 
@@ -92,22 +95,24 @@ impl Again {
         tree: &mut Statement,
         error: DataFusionError,
     ) -> Result<(), DataFusionError> {
-        let is_read = match unknown(&error) {
-            Some(name) => {
-                self.names += 1;
-                self.names <= NAMES_MAX && write_out(tree, &name, &mut self.nodes)
-            }
-            // A name that is missing stays missing with other types.
-            None => self.untyped.is_none() && with_types(tree),
-        };
-        match (is_read, unknown(&error)) {
-            (false, _) => Err(self.untyped.take().unwrap_or(error)),
-            (true, Some(_)) => Ok(()),
-            (true, None) => {
-                self.untyped = Some(error);
-                Ok(())
-            }
+        if let Some(name) = unknown(&error) {
+            self.names += 1;
+            let place = error.diagnostic().and_then(|told| told.span);
+            let place = place.map(|span| (span.start.line, span.start.column));
+            let is_written =
+                self.names <= NAMES_MAX && write_out(tree, &name, place, &mut self.nodes);
+            return if is_written { Ok(()) } else { Err(error) };
         }
+        let told = error.to_string();
+        self.typed += 1;
+        if self.typed <= TYPED_MAX && !told.contains(AS_TEXT) && with_types(tree, &told) {
+            self.untyped = Some(error);
+            return Ok(());
+        }
+        Err(match self.untyped.take() {
+            Some(untyped) if told.contains(AS_TEXT) => untyped,
+            _ => error,
+        })
     }
 }
 
@@ -125,11 +130,16 @@ fn unknown(error: &DataFusionError) -> Option<String> {
     }
 }
 
-/// Puts what an earlier item of one SELECT is in the place of its name, in the items behind it. Where several SELECTs have
-/// such a name it is a column in one of them, perhaps, and nothing is done. `nodes` counts what all names stand for.
-fn write_out(tree: &mut Statement, name: &str, nodes: &mut usize) -> bool {
+/// Line and column, from 1.
+type Place = (u64, u64);
+
+/// Puts what an earlier item of one SELECT is in the place of its name, in the items behind it: of that SELECT which uses the
+/// name at `place`. In another it may be a column; where the place is not known, and several have such a name, nothing is
+/// done. `nodes` counts what all names stand for.
+fn write_out(tree: &mut Statement, name: &str, place: Option<Place>, nodes: &mut usize) -> bool {
     let mut items = Items {
         name,
+        place,
         selects: 0,
         nodes: None,
     };
@@ -144,6 +154,7 @@ fn write_out(tree: &mut Statement, name: &str, nodes: &mut usize) -> bool {
 /// The SELECTs in which an item uses the name of an earlier one.
 struct Items<'a> {
     name: &'a str,
+    place: Option<Place>,
     selects: usize,
     /// How many nodes were written; `None` while the SELECTs are only counted.
     nodes: Option<&'a mut usize>,
@@ -165,56 +176,80 @@ impl VisitorMut for Items<'_> {
             return ControlFlow::Continue(());
         };
         let mut stands_for = Expr::Nested(Box::new(expr.clone()));
-        let mut count = |stands_for: Option<&Expr>| {
-            let mut uses = Uses {
-                name: self.name,
-                stands_for,
-                inside: 0,
-                count: 0,
-            };
-            for (at, item) in later.iter_mut().enumerate() {
-                match item {
-                    SelectItem::UnnamedExpr(Expr::Identifier(name)) if is(name, self.name) => {
-                        uses.count += 1;
-                        if let Some(expr) = stands_for.cloned() {
-                            // The engine wants every name once, and what it is called is kept elsewhere.
-                            let alias = Ident::with_quote('"', format!("{} {at}", self.name));
-                            *item = SelectItem::ExprWithAlias { expr, alias };
-                        }
-                    }
-                    SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-                        let _ = expr.visit(&mut uses);
-                    }
-                    _ => {}
-                }
-            }
-            uses.count
+        let mut size = Size::default();
+        let _ = stands_for.visit(&mut size);
+        let mut uses = Uses {
+            name: self.name,
+            place: self.place,
+            free: &size.names,
+            stands_for: None,
+            inside: 0,
+            count: 0,
+            is_there: self.place.is_none(),
+            is_caught: false,
         };
-        let found = count(None);
-        if found == 0 {
+        uses.items(later);
+        if uses.count == 0 || !uses.is_there {
             return ControlFlow::Continue(());
         }
         self.selects += 1;
         if let Some(nodes) = &mut self.nodes {
-            let mut size = Size::default();
-            let _ = stands_for.visit(&mut size);
-            **nodes += size.nodes.saturating_mul(found);
-            if size.is_volatile || **nodes > NODES_MAX {
+            **nodes += size.nodes.saturating_mul(uses.count);
+            if size.is_volatile || uses.is_caught || **nodes > NODES_MAX {
                 return ControlFlow::Break(());
             }
-            count(Some(&stands_for));
+            uses.stands_for = Some(&stands_for);
+            uses.items(later);
         }
         ControlFlow::Continue(())
     }
 }
 
-/// The places in an item that use the name.
+/// The places in items that use the name.
 struct Uses<'a> {
     name: &'a str,
+    place: Option<Place>,
+    /// The names in what it stands for.
+    free: &'a [String],
     stands_for: Option<&'a Expr>,
-    /// Queries around the place, in which the name may be a column.
+    /// Queries around the place in which the name may be a column, and functions whose parameter it is.
     inside: usize,
     count: usize,
+    /// Whether it is used at the place.
+    is_there: bool,
+    /// Whether a function around a use has a parameter called like something that it stands for.
+    is_caught: bool,
+}
+
+impl Uses<'_> {
+    fn items(&mut self, items: &mut [SelectItem]) {
+        for (at, item) in items.iter_mut().enumerate() {
+            match item {
+                SelectItem::UnnamedExpr(Expr::Identifier(name)) if is(name, self.name) => {
+                    self.found(name.span.start);
+                    if let Some(expr) = self.stands_for.cloned() {
+                        // The engine wants every name once, and what it is called is kept elsewhere.
+                        let alias = Ident::with_quote('"', format!("{} {at}", self.name));
+                        *item = SelectItem::ExprWithAlias { expr, alias };
+                    }
+                }
+                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                    let _ = expr.visit(self);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn found(&mut self, at: Location) {
+        self.count += 1;
+        self.is_there |= self.place == Some((at.line, at.column));
+    }
+
+    fn binds(&self, function: &LambdaFunction) -> bool {
+        let mut params = function.params.iter();
+        params.any(|param| is(&param.name, self.name))
+    }
 }
 
 impl VisitorMut for Uses<'_> {
@@ -230,24 +265,36 @@ impl VisitorMut for Uses<'_> {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Lambda(function) = expr {
+            self.inside += usize::from(self.binds(function));
+            let mut params = function.params.iter();
+            self.is_caught |=
+                params.any(|param| self.free.iter().any(|free| is(&param.name, free)));
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Identifier(name) = expr
-            && self.inside == 0
-            && is(name, self.name)
-        {
-            self.count += 1;
-            if let Some(stands_for) = self.stands_for {
-                *expr = stands_for.clone();
+        match expr {
+            Expr::Lambda(function) => self.inside -= usize::from(self.binds(function)),
+            Expr::Identifier(name) if self.inside == 0 && is(name, self.name) => {
+                self.found(name.span.start);
+                if let Some(stands_for) = self.stands_for {
+                    *expr = stands_for.clone();
+                }
             }
+            _ => {}
         }
         ControlFlow::Continue(())
     }
 }
 
-/// How large an expression is, and whether it is the same each time.
+/// How large an expression is, which bare names it has, and whether it is the same each time.
 #[derive(Default)]
 struct Size {
     nodes: usize,
+    names: Vec<String>,
     is_volatile: bool,
 }
 
@@ -256,9 +303,13 @@ impl VisitorMut for Size {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         self.nodes += 1;
-        if let Expr::Function(function) = expr {
-            let name = calls::name(function);
-            self.is_volatile |= name.is_some_and(|name| VOLATILE.contains(&name.as_str()));
+        match expr {
+            Expr::Function(function) => {
+                let name = calls::name(function);
+                self.is_volatile |= name.is_some_and(|name| VOLATILE.contains(&name.as_str()));
+            }
+            Expr::Identifier(name) => self.names.push(name.value.to_ascii_lowercase()),
+            _ => {}
         }
         ControlFlow::Continue(())
     }
@@ -272,58 +323,77 @@ fn is(name: &Ident, other: &str) -> bool {
     }
 }
 
-/// Says of everything that is used as a text that it is one, and of the instants in calls that they are instants.
-fn with_types(tree: &mut Statement) -> bool {
-    let mut types = Typed { count: 0 };
+/// Says in the calls that an error is about that what is used as a text is one, and that what is used as an instant is one.
+fn with_types(tree: &mut Statement, told: &str) -> bool {
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let words = told.split(|letter| !is_part(letter)).collect();
+    let mut types = Typed { words, count: 0 };
     let _ = tree.visit(&mut types);
     types.count > 0
 }
 
-struct Typed {
+struct Typed<'a> {
+    /// Those of the error.
+    words: HashSet<&'a str>,
     count: usize,
 }
 
-impl Typed {
-    fn as_text(&mut self, expr: &mut Expr) {
-        if literals::text_of(expr).is_none() {
+impl Typed<'_> {
+    fn as_text(&mut self, of: &str, expr: &mut Expr) {
+        if self.words.contains(of) && literals::text_of(expr).is_none() {
             self.count += 1;
             *expr = calls::call(AS_TEXT, vec![take(expr)]);
         }
     }
 
-    fn as_instant(&mut self, expr: &mut Expr) {
-        self.count += 1;
-        // By way of its text: a number counts from some beginning, and names no instant.
-        let text = calls::call(AS_TEXT, vec![take(expr)]);
-        *expr = calls::cast(text, DataType::Timestamp(None, TimezoneInfo::None));
+    fn as_instant(&mut self, of: &str, expr: &mut Expr) {
+        if self.words.contains(of) {
+            self.count += 1;
+            // By way of its text: a number counts from some beginning, and names no instant.
+            let text = calls::call(AS_TEXT, vec![take(expr)]);
+            *expr = calls::cast(text, DataType::Timestamp(None, TimezoneInfo::None));
+        }
+    }
+
+    fn call(&mut self, function: &mut Function) {
+        let name = calls::name(function).unwrap_or_default();
+        let FunctionArguments::List(list) = &mut function.args else {
+            return;
+        };
+        let texts = OF_TEXTS
+            .iter()
+            .find(|(names, ..)| names.contains(&name.as_str()));
+        let instant = OF_INSTANTS.iter().find(|(of, _)| *of == name);
+        for (at, argument) in list.args.iter_mut().enumerate() {
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) = argument else {
+                continue;
+            };
+            match (texts, instant) {
+                (Some((_, of, places)), _) if places.contains(&at) => self.as_text(of, argument),
+                (_, Some((of, place))) if *place == at => self.as_instant(of, argument),
+                _ => {}
+            }
+        }
     }
 }
 
-impl VisitorMut for Typed {
+impl VisitorMut for Typed<'_> {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
-            Expr::Function(function) => {
-                let name = calls::name(function).unwrap_or_default();
-                let FunctionArguments::List(list) = &mut function.args else {
-                    return ControlFlow::Continue(());
-                };
-                let texts = OF_TEXTS.iter().find(|(of, _)| *of == name);
-                let instants = OF_INSTANTS.iter().find(|(of, _)| *of == name);
-                for (at, argument) in list.args.iter_mut().enumerate() {
-                    let FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) = argument else {
-                        continue;
-                    };
-                    if texts.is_some_and(|(_, places)| places.contains(&at)) {
-                        self.as_text(argument);
-                    } else if instants.is_some_and(|(_, place)| *place == at) {
-                        self.as_instant(argument);
-                    }
+            Expr::Function(function) => self.call(function),
+            Expr::Substring { expr, .. } => self.as_text("substring", expr),
+            Expr::Trim { expr, .. } => {
+                for of in ["btrim", "ltrim", "rtrim"] {
+                    self.as_text(of, expr);
                 }
             }
-            Expr::Substring { expr, .. } | Expr::Trim { expr, .. } => self.as_text(expr),
-            Expr::Extract { expr, .. } => self.as_instant(expr),
+            Expr::Position { expr, r#in } => {
+                self.as_text("strpos", expr);
+                self.as_text("strpos", r#in);
+            }
+            Expr::Extract { expr, .. } => self.as_instant("date_part", expr),
             _ => {}
         }
         ControlFlow::Continue(())
@@ -337,13 +407,20 @@ mod tests {
     use super::*;
 
     fn tree(sql: &str) -> Statement {
-        read_only::parse(sql, Names::Written).unwrap().tree
+        let mut tree = read_only::parse(sql, Names::Written).unwrap().tree;
+        super::super::rewrite(&mut tree).unwrap();
+        tree
     }
 
     #[track_caller]
     fn check(sql: &str, name: &str, expected: Option<&str>) {
+        check_at(sql, name, None, expected);
+    }
+
+    #[track_caller]
+    fn check_at(sql: &str, name: &str, place: Option<Place>, expected: Option<&str>) {
         let mut tree = tree(sql);
-        let is_read = write_out(&mut tree, name, &mut 0);
+        let is_read = write_out(&mut tree, name, place, &mut 0);
         assert_eq!(is_read.then(|| tree.to_string()).as_deref(), expected);
     }
 
@@ -362,11 +439,27 @@ mod tests {
         );
         check("SELECT b, a AS b FROM t", "b", None);
         check("SELECT random() AS b, b FROM t", "b", None);
-        check(
-            "SELECT a AS b, b FROM t UNION ALL SELECT a AS b, b FROM u",
+        let two = "SELECT a AS b, b FROM t UNION ALL SELECT a AS b, b FROM u";
+        check(two, "b", None);
+        let second = two.rfind("b FROM").map(|at| (1, at as u64 + 1));
+        check_at(
+            two,
             "b",
-            None,
+            second,
+            Some(r#"SELECT a AS b, b FROM t UNION ALL SELECT a AS b, (a) AS "b 0" FROM u"#),
         );
+    }
+
+    #[test]
+    fn a_function_s_parameter_is_no_item() {
+        check("SELECT a AS x, transform(l, x -> x + 1) FROM t", "x", None);
+        check(
+            "SELECT a AS x, transform(l, x -> x + 1), x FROM t",
+            "x",
+            Some(r#"SELECT a AS x, array_transform(l, x -> x + 1), (a) AS "x 1" FROM t"#),
+        );
+        // What the name stands for would be the function's own.
+        check("SELECT a AS n, transform(l, a -> a + n) FROM t", "n", None);
     }
 
     #[test]
@@ -377,7 +470,7 @@ mod tests {
             doubled.collect::<String>()
         ));
         let mut nodes = 0;
-        let read = (0..40).take_while(|n| write_out(&mut tree, &format!("a{n}"), &mut nodes));
+        let read = (0..40).take_while(|n| write_out(&mut tree, &format!("a{n}"), None, &mut nodes));
         assert!((2..12).contains(&read.count()));
         assert!(tree.to_string().len() < 100_000);
     }
@@ -385,7 +478,8 @@ mod tests {
     #[test]
     fn what_is_no_text_is_used_as_one() {
         let mut tree = tree("SELECT left(a, 7), hour(b), f(c), left('x', 1) FROM t");
-        assert!(with_types(&mut tree));
+        assert!(!with_types(&mut tree, "upper cannot be called"));
+        assert!(with_types(&mut tree, "'left' cannot be called, nor hour"));
         assert_eq!(
             tree.to_string(),
             "SELECT left(as_text(a), 7), hour(CAST(as_text(b) AS TIMESTAMP)), f(c), left('x', 1) FROM t"

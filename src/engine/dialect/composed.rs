@@ -2,8 +2,8 @@
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CaseWhen, DataType, DuplicateTreatment, Expr, Function,
-    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Interval, Subscript,
-    TimezoneInfo, UnaryOperator, Value,
+    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Interval, StructField,
+    Subscript, TimezoneInfo, UnaryOperator, Value,
 };
 use rules::{Error, Result};
 
@@ -18,6 +18,9 @@ pub(super) fn composed(function: &mut Function, name: &str, count: usize) -> Res
     let Some(args) = arguments(function) else {
         return Ok(None);
     };
+    if let Some(found) = of_texts_and_lists(name, count, args.clone())? {
+        return Ok(Some(found));
+    }
     let mut args = args.into_iter();
     let mut next = || args.next().unwrap_or_else(|| number("0"));
     Ok(Some(match (name, count) {
@@ -52,18 +55,41 @@ pub(super) fn composed(function: &mut Function, name: &str, count: usize) -> Res
             let found = call("regexp_extract", vec![next(), next(), number("0")]);
             call("nullif", vec![found, text("")])
         }
-        ("locate" | "charindex", 2) => {
+        ("count", 2..) => {
+            count_of_several(function, args.collect());
+            return Ok(None);
+        }
+        _ => return Ok(of_instants(name, &mut next, count)),
+    }))
+}
+
+/// Calls that find something in a text, a list or a map, or make one of the other.
+fn of_texts_and_lists(name: &str, count: usize, args: Vec<Expr>) -> Result<Option<Expr>> {
+    let mut given = args.clone().into_iter();
+    let mut next = || given.next().unwrap_or_else(|| number("0"));
+    Ok(Some(match (name, count) {
+        ("locate" | "charindex" | "position", 2) => {
             let part = next();
             call("strpos", vec![next(), part])
         }
-        ("locate" | "charindex", 3) => found_from(&next(), &next(), &next()),
+        ("locate" | "charindex" | "position", 3) => found_from(&next(), &next(), &next()),
         ("get", 2) => {
             let (list, index) = (next(), next());
             let is_there = binary(nested(index.clone()), BinaryOperator::GtEq, number("0"));
             when(is_there, element(list, index), None)
         }
         ("element_at", 2) => element_at(next(), next())?,
-        ("decode", 3..) => case(args.collect()),
+        ("decode", 3..) => case(args),
+        ("decode" | "encode", 2) => {
+            let (value, charset) = (next(), next());
+            if !is_utf8(&charset) {
+                return Ok(None);
+            }
+            match name {
+                "decode" => cast(value, DataType::String(None)),
+                _ => cast(value, DataType::Bytea),
+            }
+        }
         ("sort_array", 2) => {
             let list = next();
             match next() {
@@ -76,18 +102,20 @@ pub(super) fn composed(function: &mut Function, name: &str, count: usize) -> Res
                 _ => return Ok(None),
             }
         }
-        ("count", 2..) => {
-            count_of_several(function, args.collect());
-            return Ok(None);
-        }
-        _ => return Ok(of_instants(name, &mut next, count)),
+        _ => return Ok(None),
     }))
 }
 
 /// Calls with instants, zones and what the session says of itself.
 fn of_instants(name: &str, next: &mut dyn FnMut() -> Expr, count: usize) -> Option<Expr> {
     Some(match (name, count) {
-        ("getdate", 0) => call("now", Vec::new()),
+        ("getdate" | "now" | "current_timestamp", 0) => instant(call("now", Vec::new())),
+        // A text may name what no count of nanoseconds reaches.
+        ("to_timestamp", 1) => {
+            let named = next();
+            literals::text_of(&named)?;
+            literals::instant(named)
+        }
         ("current_timezone", 0) => text("UTC"),
         ("current_database" | "current_schema", 0) => text("default"),
         ("dayname", 1) => call("date_format", vec![next(), text("E")]),
@@ -101,7 +129,7 @@ fn of_instants(name: &str, next: &mut dyn FnMut() -> Expr, count: usize) -> Opti
         ("make_timestamp", 6) => {
             let day = call("make_date", vec![next(), next(), next()]);
             let time = vec![number("0"), next(), next(), next()];
-            let day = cast(day, DataType::Timestamp(None, TimezoneInfo::None));
+            let day = instant(day);
             let time = call("make_dt_interval", time);
             nested(binary(day, BinaryOperator::Plus, time))
         }
@@ -116,6 +144,11 @@ fn of_instants(name: &str, next: &mut dyn FnMut() -> Expr, count: usize) -> Opti
         }
         _ => return None,
     })
+}
+
+/// In microseconds, as tables store instants.
+fn instant(value: Expr) -> Expr {
+    cast(value, DataType::Timestamp(None, TimezoneInfo::None))
 }
 
 fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
@@ -158,14 +191,24 @@ fn element_at(value: Expr, index: Expr) -> Result<Expr> {
     }
 }
 
-/// Where the text holds the part at that character or behind it.
+/// The one charset of texts here, by its names; the engine's own functions know base64 and hex.
+fn is_utf8(charset: &Expr) -> bool {
+    literals::text_of(charset).is_some_and(|charset| {
+        ["utf-8", "utf8", "us-ascii"].contains(&charset.to_ascii_lowercase().as_str())
+    })
+}
+
+/// Where the text holds the part at that character or behind it; nowhere before the first character.
 fn found_from(part: &Expr, whole: &Expr, from: &Expr) -> Expr {
+    let from = &cast(from.clone(), DataType::BigInt(None));
     let rest = call("substring", vec![whole.clone(), from.clone()]);
     let found = call("strpos", vec![rest, part.clone()]);
     let is_there = binary(found.clone(), BinaryOperator::Gt, number("0"));
     let before = binary(nested(from.clone()), BinaryOperator::Minus, number("1"));
     let place = binary(found.clone(), BinaryOperator::Plus, before);
-    when(is_there, place, Some(found))
+    let found = when(is_there, place, Some(found));
+    let is_before = binary(nested(from.clone()), BinaryOperator::Lt, number("1"));
+    when(is_before, number("0"), Some(found))
 }
 
 /// `decode(value, key, result, …, otherwise)`, in which NULL is a key.
@@ -199,17 +242,17 @@ fn case(mut args: Vec<Expr>) -> Expr {
     }
 }
 
-/// `struct(a, t.b)` with the names of its columns; the engine numbers them.
-pub(super) fn named_struct(values: &[Expr]) -> Option<Expr> {
+/// `struct(a, t.b, 1)` with the names of its columns, and `col3`; the engine numbers them from 0.
+pub(super) fn named_struct(values: &[Expr], declared: &[StructField]) -> Option<Expr> {
+    if !declared.is_empty() {
+        return None;
+    }
     let name = |value: &Expr| match value {
         Expr::Identifier(name) | Expr::Named { name, .. } => Some(name.value.clone()),
         Expr::CompoundIdentifier(names) => names.last().map(|name| name.value.clone()),
         _ => None,
     };
     let names: Vec<_> = values.iter().map(name).collect();
-    if names.iter().all(Option::is_none) {
-        return None;
-    }
     let named = values.iter().zip(names).enumerate();
     let named = named.flat_map(|(at, (value, name))| {
         let value = match value {

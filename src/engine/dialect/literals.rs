@@ -56,10 +56,19 @@ pub(super) fn read(expr: &mut Expr) -> Result<()> {
 }
 
 /// A cast to an instant, `NULL` where the text names none.
-pub(super) fn try_instant(mut expr: Expr) -> Expr {
+pub(super) fn try_instant(expr: Expr) -> Expr {
+    as_instant(expr, CastKind::TryCast)
+}
+
+/// A cast to an instant.
+pub(super) fn instant(expr: Expr) -> Expr {
+    as_instant(expr, CastKind::Cast)
+}
+
+fn as_instant(mut expr: Expr, kind: CastKind) -> Expr {
     with_seconds(&mut expr);
     Expr::Cast {
-        kind: CastKind::TryCast,
+        kind,
         expr: Box::new(expr),
         data_type: DataType::Timestamp(None, TimezoneInfo::None),
         array: false,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::utils::list_ndims;
-use datafusion::common::{Column, DFSchema, TableReference};
+use datafusion::common::{Column, DFSchema, Diagnostic, TableReference};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr,
@@ -105,6 +105,10 @@ impl ExprPlanner for Operators {
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
+        if !matches!(op, BinaryOperator::And | BinaryOperator::Or) {
+            known(&left, schema)?;
+            known(&right, schema)?;
+        }
         match op {
             // As text: the parts of JSON are texts here, to be cast.
             BinaryOperator::Arrow => self.planned("json_get_json", vec![left, right]),
@@ -228,6 +232,20 @@ impl ExprPlanner for Operators {
         }
         Ok(PlannerResult::Planned(expr))
     }
+}
+
+/// Makes sure that an operand has a type. What it lacks is told with its place.
+fn known(operand: &Expr, schema: &DFSchema) -> Result<()> {
+    let Err(error) = operand.get_type(schema) else {
+        return Ok(());
+    };
+    let columns = operand.column_refs().into_iter();
+    let mut missing = columns.filter(|column| !schema.has_column(column));
+    let span = missing.find_map(|column| column.spans().first());
+    Err(match span {
+        Some(_) => error.with_diagnostic(Diagnostic::new_error("no such column", span)),
+        None => error,
+    })
 }
 
 /// Whether both sides are numbers other than decimals, or texts of them beside a number.

@@ -59,7 +59,7 @@ pub(in super::super) const REWRITTEN: &[(&str, &str, &str)] = &[
     (
         "decode",
         "decode(value, key, result, ..., otherwise)",
-        "The result of the first key that is the value, NULL included; decode(binary, charset) reads a text.",
+        "The result of the first key that is the value, NULL included; decode(binary, 'utf-8') reads a text.",
     ),
     (
         "element_at",

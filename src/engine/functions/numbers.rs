@@ -5,8 +5,8 @@ use std::sync::Arc;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, StringArray, StringBuilder,
 };
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::compute::kernels::numeric::div;
-use datafusion::arrow::compute::{CastOptions, cast, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::common::types::{NativeType, logical_float64, logical_int64, logical_string};
 use datafusion::error::{DataFusionError, Result};
@@ -87,7 +87,7 @@ fn as_people_read_it() -> ScalarUDF {
     );
     Kernel::udf(
         "format_number(number, places)",
-        "The number with that many places behind the point, and commas between its thousands.",
+        "The number with that many places behind the point, and commas between its thousands; NULL of one that no DECIMAL holds.",
         Signature::coercible(
             vec![Coercion::new_exact(TypeSignatureClass::Numeric), places],
             Volatility::Immutable,
@@ -167,11 +167,8 @@ fn decimals(numbers: &ArrayRef, places: i64) -> Result<StringArray> {
     let places = places.ok_or_else(|| {
         DataFusionError::Execution(format!("format_number takes 0 to {PLACES_MAX} places"))
     })?;
-    let fails = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
-    let decimals = cast_with_options(numbers, &DataType::Decimal128(38, places), &fails)?;
+    // What has no place in it, such as NaN, is NULL.
+    let decimals = cast(numbers, &DataType::Decimal128(38, places))?;
     Ok(cast(&decimals, &DataType::Utf8)?.as_string::<i32>().clone())
 }
 

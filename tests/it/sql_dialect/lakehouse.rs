@@ -67,6 +67,27 @@ async fn an_item_may_use_the_names_of_those_before_it() {
             "WITH e AS (SELECT userId AS who, upper(who) AS loud FROM events) SELECT loud FROM e ORDER BY 1",
             json!([["ANN"], ["BOB"]]),
         ),
+        // Each SELECT has its own, also where several have such a name.
+        (
+            "SELECT count(*) AS total, total / 2 AS half FROM (VALUES (1), (2)) t(a) \
+             UNION ALL SELECT count(*) AS total, total / 4 FROM (VALUES (1)) t(a)",
+            json!([[2, 1.0], [1, 0.25]]),
+        ),
+        (
+            "WITH c AS (SELECT a AS n, n + 1 AS w FROM (VALUES (1)) t(a)), \
+             d AS (SELECT w AS n, n + 1 AS z FROM (SELECT w FROM c)) SELECT * FROM d",
+            json!([[2, 3]]),
+        ),
+        (
+            "WITH c AS (SELECT 5 AS amount, amount + 1 AS w FROM events LIMIT 1), \
+             d AS (SELECT w AS amount, amount + 1 AS z FROM (SELECT w FROM c)) SELECT * FROM d",
+            json!([[11, 12]]),
+        ),
+        // A function's parameter is its own.
+        (
+            "SELECT a AS x, transform(array(1, 2), x -> x + 1) AS s, x + 1 AS c FROM (VALUES (10)) t(a)",
+            json!([[10, [2, 3], 11]]),
+        ),
         // A column of that name is what is meant, where there is one.
         (
             "SELECT 5 AS amount, amount + 1 FROM events LIMIT 1",
@@ -84,6 +105,10 @@ async fn an_item_may_use_the_names_of_those_before_it() {
             &["there is no column missing"],
         ),
         ("SELECT random() AS r, r FROM events", &["no column r"]),
+        (
+            "SELECT a AS n, n + 1 AS m, transform(array(1, 2), a -> a * 10 + n) AS l FROM (VALUES (7)) t(a)",
+            &["no column n"],
+        ),
     ])
     .await;
 }
@@ -106,6 +131,11 @@ async fn what_is_no_text_can_be_cut_and_searched_like_one() {
             json!(20),
         ),
         ("year(s) FROM (VALUES ('2026-11-30')) t(s)", json!(2026)),
+        (
+            "left(d, 4) || length(unhex('AB')) FROM (VALUES (DATE '2026-01-02')) t(d)",
+            json!("20261"),
+        ),
+        ("position('11' IN DATE '2026-11-30')", json!(6)),
         (
             "date_trunc('month', s) FROM (VALUES ('2026-11-30')) t(s)",
             json!("2026-11-01T00:00:00"),
@@ -136,6 +166,10 @@ async fn subqueries_stand_in_aggregates_and_their_keys() {
             "SELECT count(CASE WHEN EXISTS (SELECT 1 FROM events f WHERE f.userId = e.userId AND f.userId = 'bob') THEN 1 END) \
              FROM events e",
             json!([[1]]),
+        ),
+        (
+            "SELECT sum((SELECT max(x) FROM (VALUES (1), (2)) u(x) WHERE x = a)) FROM (VALUES (1), (2), (3)) t(a)",
+            json!([[3]]),
         ),
         (
             "SELECT userId IN (SELECT 'ann') AS known, count(*) FROM events GROUP BY 1 ORDER BY 1",
@@ -208,6 +242,19 @@ async fn calls_are_made_of_others() {
         ("locate('b', 'abcb')", json!(2)),
         ("locate('b', 'abcb', 3)", json!(4)),
         ("locate('b', 'abcb', 5)", json!(0)),
+        ("locate('a', 'abcb', 0)", json!(0)),
+        ("position('a', 'banana')", json!(2)),
+        ("position('a' IN 'banana')", json!(2)),
+        ("decode(encode('ü', 'UTF-8'), 'utf-8')", json!("ü")),
+        ("struct(1, 2).col1", json!(1)),
+        (
+            "coalesce(TIMESTAMP '9999-12-31 00:00:00', now())",
+            json!("9999-12-31T00:00:00Z"),
+        ),
+        (
+            "to_timestamp('9999-12-31 00:00:00')",
+            json!("9999-12-31T00:00:00Z"),
+        ),
         ("charindex('c', 'abc')", json!(3)),
         ("equal_null(NULL, NULL)", json!(true)),
         ("zeroifnull(CAST(NULL AS BIGINT))", json!(0)),

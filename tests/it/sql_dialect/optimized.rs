@@ -305,3 +305,32 @@ async fn minus_escapes_and_rows_in_subqueries() {
     )])
     .await;
 }
+
+/// The engine's rule that moves filters down finds columns by their names, of which joined tables have the same.
+#[tokio::test]
+async fn a_filter_over_a_join_tells_columns_of_one_name_apart() {
+    let x = "x AS (SELECT * FROM (VALUES (1, 10), (2, 20)) v(id, t))";
+    let y = "y AS (SELECT * FROM (VALUES (1, 10), (2, 21), (4, 40)) w(id, t))";
+    let over = |join: &str, condition: &str| {
+        format!(
+            "WITH {x}, {y} SELECT p.t, q.t AS u FROM x p {join} JOIN y q ON p.id = q.id WHERE {condition} ORDER BY u"
+        )
+    };
+    let differ = "(p.t IS NULL OR p.t <> q.t) AND q.t > 5";
+    let in_list = "q.t NOT IN (p.t + 1, 99) AND q.t > 5";
+    check_rows(&[
+        (&over("RIGHT", differ), json!([[20, 21], [null, 40]])),
+        (&over("FULL", differ), json!([[20, 21], [null, 40]])),
+        (&over("RIGHT", in_list), json!([[10, 10]])),
+        (&over("INNER", differ), json!([[20, 21]])),
+        (
+            "WITH t AS (SELECT * FROM (VALUES (1), (2), (3)) v(a)) SELECT a FROM t WHERE a >= ALL (SELECT a FROM t)",
+            json!([[3]]),
+        ),
+        (
+            "WITH t AS (SELECT * FROM (VALUES (1), (2), (3)) v(a)) SELECT a FROM t WHERE a > ANY (SELECT a FROM t) ORDER BY a",
+            json!([[2], [3]]),
+        ),
+    ])
+    .await;
+}
