@@ -332,11 +332,19 @@ async fn a_program_that_was_replaced_on_the_disk_goes_on_as_it_was() {
     std::fs::remove_file(&program).unwrap();
     data.write("amigo-admin", "#!/bin/sh\nexit 1\n");
 
-    let workers = children(server.pid());
+    // One that has just been started has no name of its own yet.
+    let workers = wait_for("workers by their name", || {
+        let workers = children(server.pid());
+        let name = |worker: &u32| std::fs::read_to_string(format!("/proc/{worker}/comm"));
+        let are_named = workers
+            .iter()
+            .all(|worker| name(worker).is_ok_and(|name| name.trim() == "amigo-admin"));
+        (are_named && !workers.is_empty()).then_some(workers)
+    });
     for worker in &workers {
-        let name = std::fs::read_to_string(format!("/proc/{worker}/comm")).unwrap();
-        assert_eq!(name.trim(), "amigo-admin");
-        kill_process_group(Pid::from_raw(*worker as i32).unwrap(), Signal::KILL).unwrap();
+        let group = Pid::from_raw(i32::try_from(*worker).unwrap()).unwrap();
+        // It may have ended by itself.
+        let _ = kill_process_group(group, Signal::KILL);
     }
     wait_for_the_end_of(workers);
     // The first may still be given to one that has just ended.

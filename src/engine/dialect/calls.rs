@@ -300,11 +300,15 @@ fn from_unixtime(function: &Function) -> Expr {
 }
 
 pub(super) fn when(condition: Expr, result: Expr, otherwise: Option<Expr>) -> Expr {
+    cases(vec![CaseWhen { condition, result }], otherwise)
+}
+
+pub(super) fn cases(conditions: Vec<CaseWhen>, otherwise: Option<Expr>) -> Expr {
     Expr::Case {
         case_token: AttachedToken::empty(),
         end_token: AttachedToken::empty(),
         operand: None,
-        conditions: vec![CaseWhen { condition, result }],
+        conditions,
         else_result: otherwise.map(Box::new),
     }
 }

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use rules::{Error, Result};
 
-use super::calls::{self, arguments, call, cast, when};
+use super::calls::{self, arguments, call, cases, cast, when};
 use super::{literals, number, text};
 
 /// The call made of others; `None` where it is none of these.
@@ -16,7 +16,9 @@ use super::{literals, number, text};
 /// `Invalid` for an element that may be a list's or a map's.
 pub(super) fn composed(function: &mut Function, name: &str, count: usize) -> Result<Option<Expr>> {
     let Some(args) = arguments(function) else {
-        return Ok(None);
+        let is_now =
+            name == "current_timestamp" && matches!(function.args, FunctionArguments::None);
+        return Ok(is_now.then(|| instant(call("now", Vec::new()))));
     };
     if let Some(found) = of_texts_and_lists(name, count, args.clone())? {
         return Ok(Some(found));
@@ -110,10 +112,10 @@ fn of_texts_and_lists(name: &str, count: usize, args: Vec<Expr>) -> Result<Optio
 fn of_instants(name: &str, next: &mut dyn FnMut() -> Expr, count: usize) -> Option<Expr> {
     Some(match (name, count) {
         ("getdate" | "now" | "current_timestamp", 0) => instant(call("now", Vec::new())),
-        // A text may name what no count of nanoseconds reaches.
+        // A text may name what no count of nanoseconds reaches; one with a fraction may have nanoseconds.
         ("to_timestamp", 1) => {
             let named = next();
-            literals::text_of(&named)?;
+            literals::text_of(&named).filter(|text| !text.contains('.'))?;
             literals::instant(named)
         }
         ("current_timezone", 0) => text("UTC"),
@@ -224,22 +226,7 @@ fn case(mut args: Vec<Expr>) -> Expr {
     });
     let conditions = conditions.collect();
     let otherwise = pairs.remainder().first().cloned();
-    match when(number("0"), number("0"), otherwise) {
-        Expr::Case {
-            case_token,
-            end_token,
-            operand,
-            else_result,
-            ..
-        } => Expr::Case {
-            case_token,
-            end_token,
-            operand,
-            conditions,
-            else_result,
-        },
-        other => other,
-    }
+    cases(conditions, otherwise)
 }
 
 /// `struct(a, t.b, 1)` with the names of its columns, and `col3`; the engine numbers them from 0.

@@ -252,6 +252,10 @@ async fn calls_are_made_of_others() {
             json!("9999-12-31T00:00:00Z"),
         ),
         (
+            "greatest(TIMESTAMP '9999-12-31 00:00:00', CURRENT_TIMESTAMP)",
+            json!("9999-12-31T00:00:00Z"),
+        ),
+        (
             "to_timestamp('9999-12-31 00:00:00')",
             json!("9999-12-31T00:00:00Z"),
         ),
