@@ -6,6 +6,7 @@
 //! Operators that depend on types are planned in [`operators`], names of types in [`types`].
 
 mod again;
+mod bare;
 mod calls;
 mod composed;
 mod guards;

@@ -5,6 +5,7 @@
 //! all of that then ends the child, never the server. A child serves one query at a time with a session made for that
 //! query alone. Not here: who may run a query, and for how long.
 
+mod as_is;
 mod attend;
 mod confine;
 mod constants;

@@ -5,8 +5,6 @@
 //! column of the query around it. Everywhere else `IN` is written with `EXISTS`, which has two answers in SQL too. What
 //! the engine would answer wrongly in another way is refused.
 
-mod may_be_null;
-
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -18,10 +16,10 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     Aggregate, BinaryExpr, Distinct, Expr, ExprSchemable, Filter, JoinType, LogicalPlan,
-    LogicalPlanBuilder, Operator, ScalarUDF, Subquery, lit, not, when,
+    LogicalPlanBuilder, Operator, Subquery, lit, not, when,
 };
 
-use may_be_null::MayBeNull;
+use super::as_is::may_be_null;
 
 const ELSEWHERE: &str = "a subquery behind IN or EXISTS stands in WHERE, HAVING, QUALIFY, the SELECT or GROUP BY only; join it, or select its \
                          answer in a subquery first";
@@ -459,7 +457,7 @@ fn empty_is_null(expr: Expr) -> Result<Transformed<Expr>> {
         return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
     }
     let item = Column::from(rows.schema().qualified_field(0));
-    let may_be_null = ScalarUDF::from(MayBeNull::new()).call(vec![Expr::Column(item.clone())]);
+    let may_be_null = may_be_null().call(vec![Expr::Column(item.clone())]);
     let may_be_null = may_be_null.alias_qualified(item.relation, item.name);
     let rows = LogicalPlanBuilder::from(rows.as_ref().clone());
     subquery.subquery = Arc::new(rows.project(vec![may_be_null])?.build()?);

@@ -10,12 +10,11 @@ use std::ops::ControlFlow;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    LambdaFunction, Query, Select, SelectItem, Statement, TimezoneInfo, VisitMut, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Select, SelectItem,
+    Statement, VisitMut, VisitorMut,
 };
-use datafusion::sql::sqlparser::tokenizer::Location;
 
-use super::{calls, literals, take};
+use super::{bare, calls, literals, take};
 
 /// Names of earlier items that one statement may use.
 const NAMES_MAX: usize = 32;
@@ -183,7 +182,6 @@ impl VisitorMut for Items<'_> {
             place: self.place,
             free: &size.names,
             stands_for: None,
-            inside: 0,
             count: 0,
             is_there: self.place.is_none(),
             is_caught: false,
@@ -212,8 +210,6 @@ struct Uses<'a> {
     /// The names in what it stands for.
     free: &'a [String],
     stands_for: Option<&'a Expr>,
-    /// Queries around the place in which the name may be a column, and functions whose parameter it is.
-    inside: usize,
     count: usize,
     /// Whether it is used at the place.
     is_there: bool,
@@ -225,68 +221,32 @@ impl Uses<'_> {
     fn items(&mut self, items: &mut [SelectItem]) {
         for (at, item) in items.iter_mut().enumerate() {
             match item {
-                SelectItem::UnnamedExpr(Expr::Identifier(name)) if is(name, self.name) => {
-                    self.found(name.span.start);
-                    if let Some(expr) = self.stands_for.cloned() {
+                SelectItem::UnnamedExpr(Expr::Identifier(name)) => {
+                    if let Some(expr) = self.found(name, &[]) {
                         // The engine wants every name once, and what it is called is kept elsewhere.
                         let alias = Ident::with_quote('"', format!("{} {at}", self.name));
                         *item = SelectItem::ExprWithAlias { expr, alias };
                     }
                 }
                 SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-                    let _ = expr.visit(self);
+                    bare::replace(expr, &mut |name, params| self.found(name, params));
                 }
                 _ => {}
             }
         }
     }
 
-    fn found(&mut self, at: Location) {
+    /// What to put in the place of a name, within functions of those parameters.
+    fn found(&mut self, name: &Ident, params: &[Ident]) -> Option<Expr> {
+        if !is(name, self.name) {
+            return None;
+        }
+        let at = name.span.start;
         self.count += 1;
         self.is_there |= self.place == Some((at.line, at.column));
-    }
-
-    fn binds(&self, function: &LambdaFunction) -> bool {
-        let mut params = function.params.iter();
-        params.any(|param| is(&param.name, self.name))
-    }
-}
-
-impl VisitorMut for Uses<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.inside += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.inside -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Lambda(function) = expr {
-            self.inside += usize::from(self.binds(function));
-            let mut params = function.params.iter();
-            self.is_caught |=
-                params.any(|param| self.free.iter().any(|free| is(&param.name, free)));
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        match expr {
-            Expr::Lambda(function) => self.inside -= usize::from(self.binds(function)),
-            Expr::Identifier(name) if self.inside == 0 && is(name, self.name) => {
-                self.found(name.span.start);
-                if let Some(stands_for) = self.stands_for {
-                    *expr = stands_for.clone();
-                }
-            }
-            _ => {}
-        }
-        ControlFlow::Continue(())
+        let mut params = params.iter();
+        self.is_caught |= params.any(|param| self.free.iter().any(|free| is(param, free)));
+        self.stands_for.cloned()
     }
 }
 
@@ -350,8 +310,7 @@ impl Typed<'_> {
         if self.words.contains(of) {
             self.count += 1;
             // By way of its text: a number counts from some beginning, and names no instant.
-            let text = calls::call(AS_TEXT, vec![take(expr)]);
-            *expr = calls::cast(text, DataType::Timestamp(None, TimezoneInfo::None));
+            *expr = literals::instant(calls::call(AS_TEXT, vec![take(expr)]));
         }
     }
 

@@ -3,7 +3,7 @@
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CaseWhen, DataType, DuplicateTreatment, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Interval, StructField,
-    Subscript, TimezoneInfo, UnaryOperator, Value,
+    Subscript, UnaryOperator, Value,
 };
 use rules::{Error, Result};
 
@@ -18,11 +18,8 @@ pub(super) fn composed(function: &mut Function, name: &str, count: usize) -> Res
     let Some(args) = arguments(function) else {
         let is_now =
             name == "current_timestamp" && matches!(function.args, FunctionArguments::None);
-        return Ok(is_now.then(|| instant(call("now", Vec::new()))));
+        return Ok(is_now.then(|| literals::instant(call("now", Vec::new()))));
     };
-    if let Some(found) = of_texts_and_lists(name, count, args.clone())? {
-        return Ok(Some(found));
-    }
     let mut args = args.into_iter();
     let mut next = || args.next().unwrap_or_else(|| number("0"));
     Ok(Some(match (name, count) {
@@ -61,14 +58,19 @@ pub(super) fn composed(function: &mut Function, name: &str, count: usize) -> Res
             count_of_several(function, args.collect());
             return Ok(None);
         }
-        _ => return Ok(of_instants(name, &mut next, count)),
+        _ => match of_texts_and_lists(name, &mut next, count)? {
+            Some(found) => found,
+            None => return Ok(of_instants(name, &mut next, count)),
+        },
     }))
 }
 
 /// Calls that find something in a text, a list or a map, or make one of the other.
-fn of_texts_and_lists(name: &str, count: usize, args: Vec<Expr>) -> Result<Option<Expr>> {
-    let mut given = args.clone().into_iter();
-    let mut next = || given.next().unwrap_or_else(|| number("0"));
+fn of_texts_and_lists(
+    name: &str,
+    next: &mut dyn FnMut() -> Expr,
+    count: usize,
+) -> Result<Option<Expr>> {
     Ok(Some(match (name, count) {
         ("locate" | "charindex" | "position", 2) => {
             let part = next();
@@ -81,7 +83,7 @@ fn of_texts_and_lists(name: &str, count: usize, args: Vec<Expr>) -> Result<Optio
             when(is_there, element(list, index), None)
         }
         ("element_at", 2) => element_at(next(), next())?,
-        ("decode", 3..) => case(args),
+        ("decode", 3..) => case((0..count).map(|_| next()).collect()),
         ("decode" | "encode", 2) => {
             let (value, charset) = (next(), next());
             if !is_utf8(&charset) {
@@ -111,7 +113,7 @@ fn of_texts_and_lists(name: &str, count: usize, args: Vec<Expr>) -> Result<Optio
 /// Calls with instants, zones and what the session says of itself.
 fn of_instants(name: &str, next: &mut dyn FnMut() -> Expr, count: usize) -> Option<Expr> {
     Some(match (name, count) {
-        ("getdate" | "now" | "current_timestamp", 0) => instant(call("now", Vec::new())),
+        ("getdate" | "now" | "current_timestamp", 0) => literals::instant(call("now", Vec::new())),
         // A text may name what no count of nanoseconds reaches; one with a fraction may have nanoseconds.
         ("to_timestamp", 1) => {
             let named = next();
@@ -131,7 +133,7 @@ fn of_instants(name: &str, next: &mut dyn FnMut() -> Expr, count: usize) -> Opti
         ("make_timestamp", 6) => {
             let day = call("make_date", vec![next(), next(), next()]);
             let time = vec![number("0"), next(), next(), next()];
-            let day = instant(day);
+            let day = literals::instant(day);
             let time = call("make_dt_interval", time);
             nested(binary(day, BinaryOperator::Plus, time))
         }
@@ -146,11 +148,6 @@ fn of_instants(name: &str, next: &mut dyn FnMut() -> Expr, count: usize) -> Opti
         }
         _ => return None,
     })
-}
-
-/// In microseconds, as tables store instants.
-fn instant(value: Expr) -> Expr {
-    cast(value, DataType::Timestamp(None, TimezoneInfo::None))
 }
 
 fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {

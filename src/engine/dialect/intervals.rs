@@ -11,6 +11,8 @@ use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFu
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, cast, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use super::operators::type_of;
+
 const MICROSECONDS: DataType = DataType::Duration(TimeUnit::Microsecond);
 
 fn utc() -> DataType {
@@ -32,7 +34,7 @@ pub(super) fn is_comparison(op: &BinaryOperator) -> bool {
 
 /// The sides of a comparison; as microseconds, where one is an interval and the other a length of time.
 pub(super) fn compared(left: Expr, right: Expr, schema: &DFSchema) -> Result<[Expr; 2]> {
-    let types = (left.get_type(schema)?, right.get_type(schema)?);
+    let types = (type_of(&left, schema)?, type_of(&right, schema)?);
     match &types {
         (DataType::Interval(_), DataType::Interval(_) | DataType::Duration(_))
         | (DataType::Duration(_), DataType::Interval(_)) => Ok([
@@ -66,8 +68,8 @@ fn microseconds(expr: Expr, data_type: &DataType) -> Result<Expr> {
 
 /// A day beside an interval that is no whole number of days, as the instant it begins at.
 pub(super) fn with_time(day: Expr, interval: &Expr, schema: &DFSchema) -> Result<Expr> {
-    let is_day = day.get_type(schema)? == DataType::Date32;
-    let is_interval = matches!(interval.get_type(schema)?, DataType::Interval(_));
+    let is_day = type_of(&day, schema)? == DataType::Date32;
+    let is_interval = matches!(type_of(interval, schema)?, DataType::Interval(_));
     match is_day && is_interval && has(interval, Part::Time)? {
         true => Ok(cast(day, utc())),
         false => Ok(day),

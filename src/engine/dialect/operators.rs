@@ -45,7 +45,7 @@ impl Operators {
 
     /// `a || b`: of texts `concat`, of lists theirs.
     fn joined(&self, left: Expr, right: Expr, schema: &DFSchema) -> Result<Expr> {
-        let [left_lists, right_lists] = [&left, &right].map(|side| side.get_type(schema));
+        let [left_lists, right_lists] = [&left, &right].map(|side| type_of(side, schema));
         let (left_lists, right_lists) = (list_ndims(&left_lists?), list_ndims(&right_lists?));
         let name = match left_lists.cmp(&right_lists) {
             _ if left_lists + right_lists == 0 => "concat",
@@ -59,7 +59,7 @@ impl Operators {
     /// `a div b`: the quotient without its fraction.
     fn whole(&self, left: Expr, right: Expr, schema: &DFSchema) -> Result<Expr> {
         let are_whole = |side: &Expr| {
-            let data_type = side.get_type(schema)?;
+            let data_type = type_of(side, schema)?;
             Ok::<_, DataFusionError>(data_type.is_integer() || data_type.is_null())
         };
         if are_whole(&left)? && are_whole(&right)? {
@@ -105,10 +105,6 @@ impl ExprPlanner for Operators {
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
-        if !matches!(op, BinaryOperator::And | BinaryOperator::Or) {
-            known(&left, schema)?;
-            known(&right, schema)?;
-        }
         match op {
             // As text: the parts of JSON are texts here, to be cast.
             BinaryOperator::Arrow => self.planned("json_get_json", vec![left, right]),
@@ -234,23 +230,23 @@ impl ExprPlanner for Operators {
     }
 }
 
-/// Makes sure that an operand has a type. What it lacks is told with its place.
-fn known(operand: &Expr, schema: &DFSchema) -> Result<()> {
-    let Err(error) = operand.get_type(schema) else {
-        return Ok(());
-    };
-    let columns = operand.column_refs().into_iter();
-    let mut missing = columns.filter(|column| !schema.has_column(column));
-    let span = missing.find_map(|column| column.spans().first());
-    Err(match span {
-        Some(_) => error.with_diagnostic(Diagnostic::new_error("no such column", span)),
-        None => error,
+/// The type of an operand. A column that is not there is told with its place.
+pub(super) fn type_of(operand: &Expr, schema: &DFSchema) -> Result<DataType> {
+    operand.get_type(schema).map_err(|error| {
+        let columns = operand.column_refs().into_iter();
+        let mut missing = columns.filter(|column| !schema.has_column(column));
+        match missing.find_map(|column| column.spans().first()) {
+            Some(span) => {
+                error.with_diagnostic(Diagnostic::new_error("no such column", Some(span)))
+            }
+            None => error,
+        }
     })
 }
 
 /// Whether both sides are numbers other than decimals, or texts of them beside a number.
 fn divides_as_double(left: &Expr, right: &Expr, schema: &DFSchema) -> Result<bool> {
-    let (left, right) = (left.get_type(schema)?, right.get_type(schema)?);
+    let (left, right) = (type_of(left, schema)?, type_of(right, schema)?);
     let is_double = |side: &DataType| side.is_integer() || side.is_floating();
     let may_be = |side: &DataType| is_double(side) || side.is_string() || side.is_null();
     Ok((is_double(&left) && may_be(&right)) || (is_double(&right) && may_be(&left)))

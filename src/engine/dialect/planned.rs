@@ -13,11 +13,11 @@ use datafusion::logical_expr::expr::{Between, InList, Like, ScalarFunction, Wind
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    Expr, ExprSchemable, LogicalPlan, Operator, WindowFrame, WindowFrameBound, WindowFrameUnits,
     binary_expr, cast, lit,
 };
 
+use super::super::as_is::of_each_row;
 use super::instants;
 
 /// To the engine every value has one: that of its text.
@@ -108,7 +108,7 @@ fn in_list(mut inside: InList, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
     }
     let mut is_changed = common.is_some();
-    let computed = ScalarUDF::from(OfEachRow::new());
+    let computed = of_each_row();
     let list = inside
         .list
         .into_iter()
@@ -242,39 +242,4 @@ fn with_units(function: &mut WindowFunction, schema: &DFSchema) -> Result<()> {
         };
     }
     Ok(())
-}
-
-/// A value as it is, which the engine takes for no constant: it has one for each row.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct OfEachRow {
-    signature: Signature,
-}
-
-impl OfEachRow {
-    fn new() -> Self {
-        Self {
-            signature: Signature::any(1, Volatility::Immutable),
-        }
-    }
-}
-
-impl ScalarUDFImpl for OfEachRow {
-    fn name(&self) -> &'static str {
-        "of_each_row"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(types.first().cloned().unwrap_or(DataType::Null))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let rows = args.number_rows;
-        let value = args.args.into_iter().next();
-        let value = value.ok_or_else(|| DataFusionError::Internal("no value".to_owned()))?;
-        Ok(ColumnarValue::Array(value.into_array(rows)?))
-    }
 }

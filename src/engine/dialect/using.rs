@@ -4,15 +4,13 @@
 //! SELECT alone. So the bare name is written as the column that it means: of a RIGHT JOIN the right table's, of a FULL
 //! JOIN `coalesce(left.id, right.id)`.
 
-use std::ops::ControlFlow;
-
 use datafusion::sql::sqlparser::ast::{
     Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, ObjectNamePart, OrderByKind,
-    Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins,
 };
 use rules::{Error, Result};
 
-use super::calls;
+use super::{bare, calls};
 
 /// A column that two tables have in common, and what its bare name means.
 struct Merged {
@@ -235,35 +233,8 @@ fn refused(why: &str) -> Error {
 
 /// Bare names as what they mean; those in subqueries may be columns of theirs.
 fn write_out(expr: &mut Expr, merged: &[Merged]) {
-    let mut bare = Bare { merged, depth: 0 };
-    let _ = expr.visit(&mut bare);
-}
-
-struct Bare<'a> {
-    merged: &'a [Merged],
-    depth: usize,
-}
-
-impl VisitorMut for Bare<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if self.depth == 0
-            && let Expr::Identifier(name) = &*expr
-            && let Some(merged) = self.merged.iter().find(|merged| merged.is(name))
-        {
-            *expr = merged.meaning.clone();
-        }
-        ControlFlow::Continue(())
-    }
+    bare::replace(expr, &mut |name, _| {
+        let merged = merged.iter().find(|merged| merged.is(name));
+        merged.map(|merged| merged.meaning.clone())
+    });
 }

@@ -6,7 +6,7 @@ use datafusion::arrow::array::{Array, ArrayRef, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::types::NativeType;
-use datafusion::common::types::{logical_date, logical_string};
+use datafusion::common::types::{logical_date, logical_int64, logical_string};
 use datafusion::error::Result;
 use datafusion::logical_expr::{
     Coercion, ColumnarValue, DocSection, Documentation, ScalarFunctionArgs, ScalarUDF,
@@ -108,6 +108,14 @@ pub(super) fn text_arguments(count: usize) -> Signature {
 
 pub(super) fn text() -> Coercion {
     Coercion::new_exact(TypeSignatureClass::Native(logical_string()))
+}
+
+pub(super) fn whole_number() -> Coercion {
+    Coercion::new_implicit(
+        TypeSignatureClass::Native(logical_int64()),
+        vec![TypeSignatureClass::Integer],
+        NativeType::Int64,
+    )
 }
 
 /// An instant; dates and texts that name one become instants.

@@ -8,11 +8,11 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::compute::kernels::numeric::div;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
-use datafusion::common::types::{NativeType, logical_float64, logical_int64, logical_string};
+use datafusion::common::types::{NativeType, logical_float64, logical_string};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Coercion, ScalarUDF, Signature, TypeSignatureClass, Volatility};
 
-use super::kernel::Kernel;
+use super::kernel::{Kernel, whole_number};
 use result_json::type_name;
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -80,16 +80,14 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 }
 
 fn as_people_read_it() -> ScalarUDF {
-    let places = Coercion::new_implicit(
-        TypeSignatureClass::Native(logical_int64()),
-        vec![TypeSignatureClass::Integer],
-        NativeType::Int64,
-    );
     Kernel::udf(
         "format_number(number, places)",
         "The number with that many places behind the point, and commas between its thousands; NULL of one that no DECIMAL holds.",
         Signature::coercible(
-            vec![Coercion::new_exact(TypeSignatureClass::Numeric), places],
+            vec![
+                Coercion::new_exact(TypeSignatureClass::Numeric),
+                whole_number(),
+            ],
             Volatility::Immutable,
         ),
         DataType::Utf8,

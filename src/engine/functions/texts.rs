@@ -6,16 +6,14 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringArra
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::compute::kernels::length::length;
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type};
-use datafusion::common::types::{
-    NativeType, logical_boolean, logical_date, logical_int64, logical_string,
-};
+use datafusion::common::types::{NativeType, logical_boolean, logical_date, logical_string};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions::regex::compile_regex;
 use datafusion::logical_expr::{
     Coercion, ScalarUDF, Signature, TypeSignature, TypeSignatureClass, Volatility,
 };
 
-use super::kernel::{Kernel, text, text_arguments, texts};
+use super::kernel::{Kernel, text, text_arguments, texts, whole_number};
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
     let mut functions = by_patterns();
@@ -27,7 +25,7 @@ fn by_patterns() -> Vec<ScalarUDF> {
     let signature = Signature::one_of(
         vec![
             TypeSignature::Coercible(vec![text(), text()]),
-            TypeSignature::Coercible(vec![text(), text(), count()]),
+            TypeSignature::Coercible(vec![text(), text(), whole_number()]),
         ],
         Volatility::Immutable,
     );
@@ -60,7 +58,7 @@ fn by_patterns() -> Vec<ScalarUDF> {
 }
 
 fn of_letters() -> Vec<ScalarUDF> {
-    let part = || Signature::coercible(vec![shown(), count()], Volatility::Immutable);
+    let part = || Signature::coercible(vec![shown(), whole_number()], Volatility::Immutable);
     let bytes = Coercion::new_exact(TypeSignatureClass::Binary);
     let text_or_bytes = Signature::one_of(
         vec![
@@ -121,14 +119,6 @@ fn of_letters() -> Vec<ScalarUDF> {
             octet_length,
         ),
     ]
-}
-
-fn count() -> Coercion {
-    Coercion::new_implicit(
-        TypeSignatureClass::Native(logical_int64()),
-        vec![TypeSignatureClass::Integer],
-        NativeType::Int64,
-    )
 }
 
 /// A text; numbers become theirs.

@@ -70,7 +70,7 @@ async fn an_item_may_use_the_names_of_those_before_it() {
         // Each SELECT has its own, also where several have such a name.
         (
             "SELECT count(*) AS total, total / 2 AS half FROM (VALUES (1), (2)) t(a) \
-             UNION ALL SELECT count(*) AS total, total / 4 FROM (VALUES (1)) t(a)",
+             UNION ALL SELECT count(*) AS total, total / 4 FROM (VALUES (1)) t(a) ORDER BY total DESC",
             json!([[2, 1.0], [1, 0.25]]),
         ),
         (
