@@ -10,6 +10,7 @@ mod bare;
 mod calls;
 mod composed;
 mod guards;
+mod having;
 mod instants;
 mod intervals;
 mod lambda;
@@ -214,9 +215,29 @@ fn group_by_modifier(select: &mut Select) {
         Some(GroupByWithModifier::Rollup) => Expr::Rollup(sets(by)),
         Some(GroupByWithModifier::Cube) => Expr::Cube(sets(by)),
         Some(GroupByWithModifier::GroupingSets(sets)) => sets,
-        Some(GroupByWithModifier::Totals) | None => return,
+        Some(GroupByWithModifier::Totals) | None => {
+            by.iter_mut()
+                .for_each(|by| named_in_sets(by, &select.projection));
+            return;
+        }
     };
     *by = vec![by_sets];
+    by.iter_mut()
+        .for_each(|by| named_in_sets(by, &select.projection));
+}
+
+/// The places of items in `ROLLUP (1)`, and the like, as the items: the engine takes them for numbers.
+fn named_in_sets(by: &mut Expr, items: &[SelectItem]) {
+    let (Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets)) = by else {
+        return;
+    };
+    for key in sets.iter_mut().flatten() {
+        let place = key.to_string().parse::<usize>().ok();
+        let item = place.and_then(|place| items.get(place.checked_sub(1)?));
+        if let Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item {
+            *key = expr.clone();
+        }
+    }
 }
 
 /// `SELECT 2 AS v … GROUP BY v` with the number behind a cast: the engine puts it in the place of its name, and takes a bare
@@ -350,6 +371,12 @@ fn left_joins(from: &mut TableWithJoins) {
         left_joins(table_with_joins);
     }
     for join in &mut from.joins {
+        if let TableFactor::NestedJoin {
+            table_with_joins, ..
+        } = &mut join.relation
+        {
+            left_joins(table_with_joins);
+        }
         join.join_operator = match std::mem::replace(
             &mut join.join_operator,
             JoinOperator::CrossJoin(JoinConstraint::None),

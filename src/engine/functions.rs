@@ -5,6 +5,7 @@
 //! purpose is what tells of the engine or of the lake's files (`version`, `input_file_name`, `arrow_typeof`).
 
 mod dates;
+mod edges;
 mod guard;
 mod json;
 mod json_path;

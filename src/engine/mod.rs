@@ -10,6 +10,7 @@ mod attend;
 mod confine;
 mod constants;
 mod dialect;
+mod distinct;
 mod execute;
 mod file;
 mod functions;

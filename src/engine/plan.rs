@@ -40,6 +40,7 @@ use rules::{Error, Result};
 use url::Url;
 
 use super::constants::ForgetConstants;
+use super::distinct::DistinctInOrder;
 use super::functions::Functions;
 use super::joins::CooperativeJoins;
 use super::problem::{self, from_engine};
@@ -368,6 +369,7 @@ pub(super) fn session(
         vec![Arc::new(ForgetConstants)];
     physical_rules.extend(PhysicalOptimizer::new().rules.into_iter().map(unless_twins));
     physical_rules.push(Arc::new(CooperativeJoins));
+    physical_rules.push(Arc::new(DistinctInOrder));
     let builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)

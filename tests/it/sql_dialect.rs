@@ -7,6 +7,7 @@ mod lakehouse;
 mod meaning;
 mod optimized;
 mod problems;
+mod spark;
 
 use serde_json::{Value, json};
 

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
     Statement, VisitMut, VisitorMut,
 };
 
-use super::{bare, calls, literals, take};
+use super::{bare, calls, having, literals, take};
 
 /// Names of earlier items that one statement may use.
 const NAMES_MAX: usize = 32;
@@ -80,6 +80,7 @@ pub(in super::super) struct Again {
     names: usize,
     nodes: usize,
     typed: usize,
+    is_having_read: bool,
     /// Why there was no plan before the texts and instants of the last call were taken for what they are used as.
     untyped: Option<DataFusionError>,
 }
@@ -103,6 +104,11 @@ impl Again {
             return if is_written { Ok(()) } else { Err(error) };
         }
         let told = error.to_string();
+        if told.contains(having::OTHER_COLUMN) && !self.is_having_read {
+            self.is_having_read = true;
+            let is_read = having::name_items(tree);
+            return if is_read { Ok(()) } else { Err(error) };
+        }
         self.typed += 1;
         if self.typed <= TYPED_MAX && !told.contains(AS_TEXT) && with_types(tree, &told) {
             self.untyped = Some(error);
@@ -276,7 +282,7 @@ impl VisitorMut for Size {
 }
 
 /// Whether a name is that of a column or an alias, as the engine folds names.
-fn is(name: &Ident, other: &str) -> bool {
+pub(super) fn is(name: &Ident, other: &str) -> bool {
     match name.quote_style {
         Some(_) => name.value == other,
         None => name.value.eq_ignore_ascii_case(other),

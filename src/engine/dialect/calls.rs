@@ -85,7 +85,14 @@ fn of_instants(function: &mut Function, name: &str, count: usize) -> Result<Opti
             let day = args.pop().map(|day| call("date", vec![day]));
             args.extend(day.into_iter().chain(count));
         }),
-        ("last_day", 1) | ("next_day" | "trunc", 2) => in_arguments(function, |args| {
+        ("trunc", 2) => {
+            let mut args = arguments(function).unwrap_or_default();
+            args.reverse();
+            full_unit(&mut args);
+            args[1] = literals::instant(call("date", vec![args[1].clone()]));
+            Some(cast(call("date_trunc", args), DataType::Date))
+        }
+        ("last_day", 1) | ("next_day", 2) => in_arguments(function, |args| {
             let day = call("date", vec![args.remove(0)]);
             args.insert(0, day);
         }),

@@ -42,9 +42,20 @@ pub(super) fn composed(function: &mut Function, name: &str, count: usize) -> Res
         ("zeroifnull", 1) => call("coalesce", vec![next(), number("0")]),
         ("nullifzero", 1) => call("nullif", vec![next(), number("0")]),
         ("positive", 1) => nested(next()),
-        ("log1p", 1) => {
-            let sum = binary(number("1"), BinaryOperator::Plus, nested(next()));
-            call("ln", vec![sum])
+        ("negative", 1) => nested(Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr: Box::new(nested(next())),
+        }),
+        ("isnan", 1) => call(
+            "coalesce",
+            vec![call("isnan", vec![next()]), boolean(false)],
+        ),
+        // Of an object it is none.
+        ("json_array_length", 1) => {
+            let json = next();
+            let start = call("ltrim", vec![json.clone()]);
+            let is_list = call("starts_with", vec![start, text("[")]);
+            when(is_list, call("json_length", vec![json]), None)
         }
         ("map_contains_key", 2) => {
             let keys = call("map_keys", vec![next()]);
@@ -148,6 +159,10 @@ fn of_instants(name: &str, next: &mut dyn FnMut() -> Expr, count: usize) -> Opti
         }
         _ => return None,
     })
+}
+
+fn boolean(value: bool) -> Expr {
+    Expr::Value(Value::Boolean(value).with_empty_span())
 }
 
 fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {

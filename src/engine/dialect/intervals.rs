@@ -101,6 +101,10 @@ fn has(interval: &Expr, part: Part) -> Result<bool> {
                 (part == Part::Time, TreeNodeRecursion::Continue)
             }
             Expr::Literal(..) => (false, TreeNodeRecursion::Continue),
+            // A text that is read as one.
+            Expr::Cast(cast) if let Some(interval) = constant(&cast.expr) => {
+                (has(&interval, part)?, TreeNodeRecursion::Jump)
+            }
             // make_interval(years, months, weeks, days, hours, minutes, seconds)
             Expr::ScalarFunction(ScalarFunction { func, args })
                 if func.name() == "make_interval" =>
@@ -122,6 +126,17 @@ fn has(interval: &Expr, part: Part) -> Result<bool> {
         Ok(next)
     })?;
     Ok(found)
+}
+
+/// The interval that a constant text names.
+fn constant(expr: &Expr) -> Option<Expr> {
+    let Expr::Literal(value, _) = expr else {
+        return None;
+    };
+    let text = value.try_as_str().flatten()?;
+    let interval = DataType::Interval(IntervalUnit::MonthDayNano);
+    let interval = ScalarValue::from(text).cast_to(&interval).ok()?;
+    Some(lit(interval))
 }
 
 fn is_zero(expr: &Expr) -> bool {

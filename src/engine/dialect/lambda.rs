@@ -3,13 +3,16 @@
 //! The parser takes every arrow for the operator of JSON, which binds more tightly than what follows: `x -> x + 1` is
 //! `(x -> x) + 1` to it. Where a call takes a function, the leftmost arrow is its arrow.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    LambdaFunction, LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens,
+    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Ident, LambdaFunction, LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens, Subscript,
+    VisitMut, VisitorMut,
 };
 use rules::Result;
 
-use super::{calls, take};
+use super::{calls, take, text};
 
 /// Calls whose second argument is a function.
 const TAKE_FUNCTIONS: [&str; 10] = [
@@ -35,6 +38,7 @@ pub(super) fn rewrite(function: &mut Function) -> Result<()> {
         return Ok(());
     };
     if takes && let Some(params) = cut_arrow(argument) {
+        let _ = argument.visit(&mut Parts(params.iter().map(|param| &param.name).collect()));
         *argument = Expr::Lambda(LambdaFunction {
             params,
             body: Box::new(take(argument)),
@@ -91,5 +95,30 @@ fn params(expr: &Expr) -> Option<OneOrManyWithParens<LambdaFunctionParameter>> {
             Some(OneOrManyWithParens::Many(names.collect::<Option<_>>()?))
         }
         _ => None,
+    }
+}
+
+/// `x.a` of a function's parameter as `x['a']`: to the engine `x` would be a table.
+struct Parts<'a>(Vec<&'a Ident>);
+
+impl VisitorMut for Parts<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::CompoundIdentifier(names) = expr
+            && let Some((first, parts)) = names.split_first()
+            && let mut params = self.0.iter()
+            && params.any(|param| param.value.eq_ignore_ascii_case(&first.value))
+        {
+            let access_chain = parts.iter().map(|part| {
+                let index = text(&part.value);
+                AccessExpr::Subscript(Subscript::Index { index })
+            });
+            *expr = Expr::CompoundFieldAccess {
+                root: Box::new(Expr::Identifier(first.clone())),
+                access_chain: access_chain.collect(),
+            };
+        }
+        ControlFlow::Continue(())
     }
 }

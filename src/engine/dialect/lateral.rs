@@ -29,8 +29,14 @@ pub(super) fn rewrite(select: &mut Select) -> Result<()> {
     for view in std::mem::take(&mut select.lateral_views) {
         lists.push(viewed(view)?);
     }
-    for unnested in lists {
+    lists.reverse();
+    while let Some(unnested) = lists.pop() {
+        let mut name = Unqualified(unnested.table.clone(), unnested.column.clone());
         beside(select, unnested)?;
+        let _ = select.visit(&mut name);
+        for later in &mut lists {
+            let _ = VisitMut::visit(&mut later.list, &mut name);
+        }
     }
     Ok(())
 }
@@ -51,6 +57,12 @@ fn viewed(view: LateralView) -> Result<Unnested> {
     let name = match (name.as_deref(), view.outer) {
         (Some("explode"), false) => "unnest",
         (Some("explode"), true) | (Some("explode_outer"), _) => "unnest_outer",
+        (Some(other), _) => {
+            return Err(Error::invalid(format!(
+                "LATERAL VIEW {other} is not there; write LATERAL VIEW explode(list) v AS x, of a map explode(map_entries(m)) \
+                 v AS x, whose parts are x['key'] and x['value']"
+            )));
+        }
         _ => return Err(refused()),
     };
     let table = view.lateral_view_name.0.first();
@@ -143,7 +155,11 @@ fn beside(select: &mut Select, unnested: Unnested) -> Result<()> {
             Some(alias) => Some(alias.name.clone()),
             None => name.0.last().and_then(ObjectNamePart::as_ident).cloned(),
         },
-        TableFactor::Derived { alias, .. } => alias.as_ref().map(|alias| alias.name.clone()),
+        TableFactor::Derived { alias, .. } => {
+            let alias = alias.as_ref().map(|alias| alias.name.clone());
+            // Nobody can say it, but a table has one.
+            alias.or_else(|| Some(Ident::with_quote('"', "in view")))
+        }
         _ => None,
     };
     let (Some(name), true) = (name, joins.is_empty()) else {
@@ -182,7 +198,6 @@ fn beside(select: &mut Select, unnested: Unnested) -> Result<()> {
         },
         joins: Vec::new(),
     }];
-    let _ = select.visit(&mut Unqualified(unnested.table, unnested.column));
     Ok(())
 }
 

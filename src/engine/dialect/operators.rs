@@ -105,6 +105,7 @@ impl ExprPlanner for Operators {
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
+        let [left, right] = texts_as_values(&op, [left, right], schema)?;
         match op {
             // As text: the parts of JSON are texts here, to be cast.
             BinaryOperator::Arrow => self.planned("json_get_json", vec![left, right]),
@@ -242,6 +243,36 @@ pub(super) fn type_of(operand: &Expr, schema: &DFSchema) -> Result<DataType> {
             None => error,
         }
     })
+}
+
+/// A text beside a number that is computed with it is a DOUBLE, as for the operator `/`; one beside a BOOLEAN is one.
+fn texts_as_values(op: &BinaryOperator, sides: [Expr; 2], schema: &DFSchema) -> Result<[Expr; 2]> {
+    let is_computed = matches!(
+        op,
+        BinaryOperator::Plus
+            | BinaryOperator::Minus
+            | BinaryOperator::Multiply
+            | BinaryOperator::Modulo
+    );
+    if !is_computed && !intervals::is_comparison(op) {
+        return Ok(sides);
+    }
+    let types = [type_of(&sides[0], schema)?, type_of(&sides[1], schema)?];
+    let value = match &types {
+        [one, other] if one.is_string() == other.is_string() => return Ok(sides),
+        [value, text] if text.is_string() => value,
+        [_, value] => value,
+    };
+    let data_type = match value {
+        DataType::Boolean if !is_computed => DataType::Boolean,
+        value if value.is_numeric() && is_computed => DataType::Float64,
+        _ => return Ok(sides),
+    };
+    let mut texts = types.iter().map(DataType::is_string);
+    Ok(sides.map(|side| match texts.next() {
+        Some(true) => cast(side, data_type.clone()),
+        _ => side,
+    }))
 }
 
 /// Whether both sides are numbers other than decimals, or texts of them beside a number.

@@ -9,7 +9,10 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::expr::{Between, InList, Like, ScalarFunction, WindowFunction};
+use datafusion::functions_aggregate::first_last::first_value_udaf;
+use datafusion::logical_expr::expr::{
+    AggregateFunction, Between, InList, Like, ScalarFunction, WindowFunction,
+};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
@@ -20,8 +23,23 @@ use datafusion::logical_expr::{
 use super::super::as_is::of_each_row;
 use super::instants;
 
-/// To the engine every value has one: that of its text.
-const LENGTH: &str = "length";
+/// To the engine every value is a text to them, and what people write for lists instead.
+const OF_TEXTS: [(&str, &str); 3] = [
+    (
+        "length",
+        "size(list) counts the elements of a list or a map",
+    ),
+    ("concat", "a || b joins lists"),
+    ("reverse", "array_reverse(list) turns a list round"),
+];
+/// To the engine what is NULL within a struct is greatest.
+const ENDS: [&str; 2] = ["max", "min"];
+/// Of decimals it has as many digits as they have.
+const MEDIAN: &str = "median";
+/// One of their arguments is their value.
+const ONE_OF: [&str; 4] = ["coalesce", "nvl", "greatest", "least"];
+/// Its days become instants.
+const DATE_TRUNC: &str = "date_trunc";
 
 /// The plan in the engine's words.
 ///
@@ -40,6 +58,9 @@ pub(in super::super) fn correct(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn in_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    if let LogicalPlan::Union(union) = node {
+        return instants::of_union(union);
+    }
     let (schema, names) = (merge_schema(&node.inputs()), NamePreserver::new(&node));
     let named = |expr: Expr| {
         if !expr.exists(|expr| Ok(is_mistaken(expr)))? {
@@ -60,10 +81,18 @@ fn is_mistaken(expr: &Expr) -> bool {
     match expr {
         Expr::IsTrue(_) | Expr::IsNotTrue(_) | Expr::IsFalse(_) | Expr::IsNotFalse(_) => true,
         Expr::InList(_) | Expr::Between(_) | Expr::Like(_) => true,
-        Expr::ScalarFunction(call) => call.func.name() == LENGTH,
+        Expr::Case(_) => true,
+        Expr::ScalarFunction(call) => {
+            let name = call.func.name();
+            of_texts(name).is_some() || name == DATE_TRUNC || ONE_OF.contains(&name)
+        }
+        Expr::AggregateFunction(function) => {
+            let name = function.func.name();
+            name == MEDIAN || ENDS.contains(&name)
+        }
         Expr::WindowFunction(function) => {
             let frame = &function.params.window_frame;
-            bounds(frame).any(|bound| unitless(bound).is_some())
+            function.fun.name() == MEDIAN || bounds(frame).any(|bound| unitless(bound).is_some())
         }
         _ => false,
     }
@@ -85,12 +114,33 @@ fn in_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::InList(inside) => return in_list(inside, schema),
         Expr::Between(inside) => return between(inside, schema),
         Expr::Like(like) => return like_text(like, schema),
-        Expr::ScalarFunction(call) if call.func.name() == LENGTH => {
-            of_text(&call, schema)?;
+        Expr::Case(mut case) => {
+            let is_changed = instants::of_case(&mut case, schema)?;
+            return Ok(Transformed::new_transformed(Expr::Case(case), is_changed));
+        }
+        Expr::ScalarFunction(mut call) if ONE_OF.contains(&call.func.name()) => {
+            let is_changed = instants::one_of(call.args.iter_mut().collect(), schema)?;
+            let call = Expr::ScalarFunction(call);
+            return Ok(Transformed::new_transformed(call, is_changed));
+        }
+        Expr::ScalarFunction(call) if let Some(instead) = of_texts(call.func.name()) => {
+            of_text(&call, instead, schema)?;
             return Ok(Transformed::no(Expr::ScalarFunction(call)));
+        }
+        Expr::AggregateFunction(function) => Expr::AggregateFunction(of_a_group(function, schema)?),
+        Expr::ScalarFunction(mut call) if call.func.name() == DATE_TRUNC => {
+            let is_changed = match call.args.get_mut(1) {
+                Some(day) => instants::of_day(day, schema)?,
+                None => false,
+            };
+            let call = Expr::ScalarFunction(call);
+            return Ok(Transformed::new_transformed(call, is_changed));
         }
         Expr::WindowFunction(mut function) => {
             with_units(&mut function, schema)?;
+            if function.fun.name() == MEDIAN {
+                as_doubles(&mut function.params.args, schema)?;
+            }
             Expr::WindowFunction(function)
         }
         expr => return Ok(Transformed::no(expr)),
@@ -126,13 +176,54 @@ fn in_list(mut inside: InList, schema: &DFSchema) -> Result<Transformed<Expr>> {
     ))
 }
 
-/// Refuses the length of the text of a list, which people do not mean.
-fn of_text(call: &ScalarFunction, schema: &DFSchema) -> Result<()> {
+/// What to write instead of the call where its value is a list; `None` for other functions.
+fn of_texts(name: &str) -> Option<&'static str> {
+    let mut functions = OF_TEXTS.iter();
+    functions.find_map(|(of, instead)| (*of == name).then_some(*instead))
+}
+
+/// Refuses what the function makes of the text of a list, which people do not mean.
+fn of_text(call: &ScalarFunction, instead: &str, schema: &DFSchema) -> Result<()> {
     for value in &call.args {
         if value.get_type(schema)?.is_nested() {
-            return Err(DataFusionError::Plan(
-                "length is of texts: size(list) counts the elements of a list or a map; cast it to STRING otherwise".to_owned(),
-            ));
+            return Err(DataFusionError::Plan(format!(
+                "{} is of texts: {instead}; cast it to STRING otherwise",
+                call.name()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The greatest and the least struct are the last and the first in the order that ORDER BY has; the median of decimals may
+/// lie between two of them.
+fn of_a_group(mut function: AggregateFunction, schema: &DFSchema) -> Result<AggregateFunction> {
+    let name = function.func.name();
+    if name == MEDIAN {
+        as_doubles(&mut function.params.args, schema)?;
+        return Ok(function);
+    }
+    let is_least = name == "min";
+    let [value] = function.params.args.as_slice() else {
+        return Ok(function);
+    };
+    if ENDS.contains(&name) && matches!(value.get_type(schema)?, DataType::Struct(_)) {
+        let is_there = value.clone().is_not_null();
+        let order = value.clone().sort(is_least, is_least);
+        function.params.filter = Some(Box::new(match function.params.filter.take() {
+            Some(filter) => filter.and(is_there),
+            None => is_there,
+        }));
+        function.params.order_by = vec![order];
+        function.func = first_value_udaf();
+    }
+    Ok(function)
+}
+
+fn as_doubles(values: &mut [Expr], schema: &DFSchema) -> Result<()> {
+    for value in values {
+        if value.get_type(schema)?.is_decimal() {
+            *value = cast(std::mem::take(value), DataType::Float64);
         }
     }
     Ok(())

@@ -91,6 +91,9 @@ pub(super) fn in_order_by(query: &mut Query) -> Result<()> {
         select.projection.iter().any(|item| match item {
             SelectItem::UnnamedExpr(Expr::Identifier(name))
             | SelectItem::ExprWithAlias { alias: name, .. } => merged.is(name),
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => {
+                names.last().is_some_and(|name| merged.is(name))
+            }
             _ => false,
         })
     };

@@ -114,11 +114,6 @@ pub(in super::super) const REWRITTEN: &[(&str, &str, &str)] = &[
         "Where the text holds the part, from 1, at the character from or behind it; 0 where it does not.",
     ),
     (
-        "log1p",
-        "log1p(number)",
-        "The natural logarithm of 1 + number.",
-    ),
-    (
         "make_timestamp",
         "make_timestamp(year, month, day, hour, minute, second)",
         "The instant, in UTC.",

@@ -229,6 +229,10 @@ fn has_whole_year(parsed: &Parsed, text: &str) -> bool {
 /// A day without a time is its midnight, a month without a day its first.
 fn instant_of(parsed: &Parsed) -> Option<i64> {
     let mut parsed = parsed.clone();
+    // As in Spark two digits are a year of this century.
+    if parsed.year().is_none() && parsed.year_mod_100().is_some() {
+        parsed.set_year_div_100(20).ok()?;
+    }
     if parsed.day().is_none() && parsed.ordinal().is_none() {
         parsed.set_day(1).ok()?;
         if parsed.month().is_none() {

@@ -32,7 +32,6 @@ pub(super) const ENGINE_SCALAR: &[&str] = &[
     "signum",
     "sin",
     "sinh",
-    "sqrt",
     "tan",
     "tanh",
     // Any type.
@@ -325,6 +324,7 @@ pub(super) fn aliases(name: &str) -> &'static [&'static str] {
         "array_length" => &["array_size"],
         "array_sort" => &["sort_array"],
         "bool_and" => &["every"],
+        "bool_or" => &["any", "some"],
         "current_date" => &["curdate"],
         "date" => &["to_date"],
         "ends_with" => &["endswith"],

@@ -9,12 +9,13 @@ use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::compute::{cast, filter, is_not_null, is_null, nullif};
 use datafusion::arrow::datatypes::{ArrowNativeType, DataType, Field, FieldRef, Int64Type};
 use datafusion::error::Result;
+use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature,
 };
-use datafusion::scalar::ScalarValue;
 
+use super::edges;
 use super::zones::to_utc;
 
 type Run = fn(&dyn ScalarUDFImpl, ScalarFunctionArgs) -> Result<ColumnarValue>;
@@ -43,14 +44,29 @@ pub(super) const MEANINGS: &[Meaning] = &[
         run: overlap,
     },
     Meaning {
+        name: "date_trunc",
+        of: "date_trunc",
+        run: edges::date_trunc,
+    },
+    Meaning {
         name: "hex",
         of: "hex",
         run: hex,
     },
     Meaning {
+        name: "lpad",
+        of: "lpad",
+        run: edges::padded,
+    },
+    Meaning {
         name: "round",
         of: "round",
-        run: round,
+        run: edges::round,
+    },
+    Meaning {
+        name: "rpad",
+        of: "rpad",
+        run: edges::padded,
     },
     Meaning {
         name: "sequence",
@@ -143,6 +159,10 @@ impl ScalarUDFImpl for Adapted {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         (self.run)(self.inner(), args)
+    }
+
+    fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
+        self.inner().output_ordering(inputs)
     }
 
     fn documentation(&self) -> Option<&Documentation> {
@@ -244,16 +264,6 @@ fn hex(inner: &dyn ScalarUDFImpl, mut args: ScalarFunctionArgs) -> Result<Column
     let value = &mut args.args[0];
     if value.data_type() == DataType::BinaryView {
         *value = value.cast_to(&DataType::Binary, None)?;
-    }
-    inner.invoke_with_args(args)
-}
-
-/// No number has so many digits, and the engine's overflows beyond.
-const DIGITS_MAX: i32 = 1000;
-
-fn round(inner: &dyn ScalarUDFImpl, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-    if let Some(ColumnarValue::Scalar(ScalarValue::Int32(Some(digits)))) = args.args.get_mut(1) {
-        *digits = (*digits).clamp(-DIGITS_MAX, DIGITS_MAX);
     }
     inner.invoke_with_args(args)
 }

@@ -57,6 +57,24 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             |args| of_positive(args, f64::log10),
         ),
         logarithm(
+            "log1p(number)",
+            "The natural logarithm of 1 + number, exact near 0; NULL where that is not above 0.",
+            1,
+            log1p,
+        ),
+        logarithm(
+            "sqrt(number)",
+            "The square root, NaN of a number below 0.",
+            1,
+            |args| {
+                Ok(Arc::new(
+                    args[0]
+                        .as_primitive::<Float64Type>()
+                        .unary::<_, Float64Type>(f64::sqrt),
+                ) as ArrayRef)
+            },
+        ),
+        logarithm(
             "log2(number)",
             "The logarithm to base 2, NULL of a number that is not above 0.",
             1,
@@ -126,6 +144,13 @@ fn log(args: &[ArrayRef]) -> Result<ArrayRef> {
     };
     let logarithms: Float64Array = bases.iter().zip(numbers).map(logarithm).collect();
     Ok(Arc::new(logarithms) as ArrayRef)
+}
+
+fn log1p(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let numbers = args[0].as_primitive::<Float64Type>().iter();
+    let logarithms = numbers.map(|number| number.filter(|number| is_positive(number + 1.0)));
+    let logarithms = logarithms.map(|number| number.map(f64::ln_1p));
+    Ok(Arc::new(logarithms.collect::<Float64Array>()) as ArrayRef)
 }
 
 /// What is no number has no logarithm but itself.

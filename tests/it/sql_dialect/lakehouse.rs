@@ -24,6 +24,15 @@ async fn instants_compare_with_days_and_texts_of_any_year() {
             "SELECT userId FROM events WHERE CAST(createdAt AS TIMESTAMP) BETWEEN DATE '0001-01-01' AND '2026-02-01'",
             json!([["ann"]]),
         ),
+        (
+            "SELECT CAST(createdAt AS TIMESTAMP) AS at FROM events WHERE userId = 'ann' UNION ALL SELECT DATE '9999-12-31' \
+             ORDER BY at DESC LIMIT 1",
+            json!([["9999-12-31T00:00:00Z"]]),
+        ),
+        (
+            "SELECT max(at) FROM (SELECT DATE '9999-12-31' AS at UNION SELECT CAST(createdAt AS TIMESTAMP) FROM events)",
+            json!([["9999-12-31T00:00:00Z"]]),
+        ),
     ])
     .await;
     check_values(&[
@@ -43,6 +52,26 @@ async fn instants_compare_with_days_and_texts_of_any_year() {
         (
             "current_timestamp() NOT IN (DATE '9999-12-31', NULL)",
             json!(null),
+        ),
+        (
+            "coalesce(NULLIF(now(), now()), DATE '9999-12-31')",
+            json!("9999-12-31T00:00:00Z"),
+        ),
+        (
+            "greatest(now(), DATE '9999-12-31')",
+            json!("9999-12-31T00:00:00Z"),
+        ),
+        (
+            "CASE WHEN now() IS NULL THEN now() ELSE DATE '9999-12-31' END",
+            json!("9999-12-31T00:00:00Z"),
+        ),
+        (
+            "date_trunc('month', DATE '9999-12-31')",
+            json!("9999-12-01T00:00:00"),
+        ),
+        (
+            "CASE now() WHEN DATE '9999-12-31' THEN 1 ELSE 2 END",
+            json!(2),
         ),
     ])
     .await;

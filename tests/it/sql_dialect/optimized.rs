@@ -334,3 +334,31 @@ async fn a_filter_over_a_join_tells_columns_of_one_name_apart() {
     ])
     .await;
 }
+
+/// The answer's limit is no order: what a window sorts can be told apart under it.
+#[tokio::test]
+async fn distinct_rows_of_windows_are_found_under_a_limit() {
+    const ROWS: &str = "(VALUES (1, 2), (1, 3), (2, 1), (2, 1)) t(a, b)";
+    let distinct = [
+        "first_value(b) OVER (PARTITION BY a ORDER BY b)",
+        "count(*) OVER (PARTITION BY a)",
+        "sum(b) OVER (PARTITION BY a)",
+    ]
+    .map(|value| format!("SELECT DISTINCT a, {value} AS v FROM {ROWS}"));
+    let distinct = distinct.map(|query| format!("{query} LIMIT 3"));
+    let ordered = format!("SELECT DISTINCT a FROM (SELECT a, b FROM {ROWS} ORDER BY a LIMIT 3) s");
+    check_rows(&[
+        (
+            &format!("SELECT * FROM ({}) q ORDER BY a, v", distinct[0]),
+            json!([[1, 2], [2, 1]]),
+        ),
+        (
+            &format!("SELECT * FROM ({}) q ORDER BY a, v", distinct[1]),
+            json!([[1, 2], [2, 2]]),
+        ),
+        (&distinct[2], json!([[1, 5], [2, 2]])),
+        (&ordered, json!([[1], [2]])),
+        (&format!("{ordered} LIMIT 1"), json!([[1]])),
+    ])
+    .await;
+}
