@@ -151,6 +151,14 @@ async fn list(org_id: &OrgId, user_id: Option<&UserId>, context: &Context) -> Re
     let directory = open_directory(context).await?;
     let grants = directory.temporary_grants(org_id, user_id).await?;
     let now = context.clock.now();
+    // Those of a user who is gone are listed.
+    if let Some(user_id) = user_id.filter(|_| grants.is_empty())
+        && directory.caller(org_id, user_id, now).await?.is_none()
+    {
+        return Err(Error::not_found(format!(
+            "organization {org_id} has no user {user_id}"
+        )));
+    }
     let human = || {
         let rows = grants.iter().map(|grant| {
             let expired = if grant.expires_at <= now {

@@ -138,7 +138,7 @@ impl Rewriter {
                 escape_char,
                 ..
             } => {
-                literals::escape(pattern, escape_char);
+                literals::escape(pattern, escape_char)?;
                 None
             }
             Expr::InSubquery { expr, .. } if matches!(expr.as_ref(), Expr::Tuple(_)) => {

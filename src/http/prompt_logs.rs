@@ -11,7 +11,7 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use futures::{FutureExt, StreamExt};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rules::{Caller, Error, OrgId, Result};
 use serde_json::json;
 use tracing::{Instrument, info_span};
@@ -133,6 +133,17 @@ fn parameters(query: &str) -> Result<Parameters> {
         after: None,
     };
     let mut given = false;
+    // What is decoded in spite of it would stand for no key, and an empty page would end a client's paging.
+    for pair in query.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if percent_decode_str(value).decode_utf8().is_err() {
+            return Err(Error::unprocessable(
+                &["query", name],
+                "Input should be UTF-8, percent-encoded",
+                "string_unicode",
+            ));
+        }
+    }
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
             PREFIX => (parameters.prefix, given) = (value.into_owned(), true),

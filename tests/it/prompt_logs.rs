@@ -255,6 +255,14 @@ async fn a_bad_parameter_is_named() {
             assert_eq!(answer.violations(), ["query.prompt_log_prefix"], "{query}");
         }
     }
+    // Decoded to something else, they would be no page behind the last one.
+    for (query, place) in [
+        ("?prompt_log_prefix=%FCn", "query.prompt_log_prefix"),
+        ("?prompt_log_prefix=a&after=%FF", "query.after"),
+    ] {
+        let path = format!("/v1/{ORG}/admin/get_prompt_logs/{query}");
+        assert_eq!(server.get(&token, &path).await.violations(), [place]);
+    }
 }
 
 #[tokio::test]

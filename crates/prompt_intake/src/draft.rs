@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use chrono::{DateTime, FixedOffset, Utc};
+use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -40,6 +40,7 @@ pub struct Draft {
 #[serde(expecting = "an object")]
 struct Wire {
     log_key: String,
+    #[serde(default, deserialize_with = "instant")]
     created_at: Option<DateTime<Utc>>,
     system: Option<String>,
     history: Option<History>,
@@ -51,6 +52,19 @@ struct Wire {
     model: Option<String>,
     attributes: Option<Box<RawValue>>,
     required_permissions: Option<Box<RawValue>>,
+}
+
+/// An instant with its zone, or none.
+fn instant<'de, D: Deserializer<'de>>(json: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(json)? else {
+        return Ok(None);
+    };
+    let instant = text.parse::<DateTime<FixedOffset>>();
+    let instant = instant.map_err(|_| {
+        let wanted = "created_at is an instant with its zone, such as 2026-01-31T10:00:00Z";
+        D::Error::custom(wanted)
+    })?;
+    Ok(Some(instant.with_timezone(&Utc)))
 }
 
 /// The prompts of a history as far as they are accepted: an empty one has three bytes and takes eight times as many. The

@@ -1,7 +1,8 @@
 //! Roles, the permissions they grant, and who is calling (the wire contract, section 5).
 //!
 //! Read from the directory and from requests, decided on by [`crate::decide`](crate::decide()), compared by
-//! [`covers`](crate::covers). Promises: the wire form is that of the published API; unknown fields are ignored.
+//! [`covers`](crate::covers). Promises: the wire form is that of the published API. A field of a grant that nobody
+//! knows is an error: a misspelt condition or `Deny` would widen the grant.
 //! Not here: what a grant means for a request.
 
 use crate::{Error, OrgId, Result, RoleName, UserId};
@@ -17,7 +18,7 @@ pub(crate) const SELF_USER_ID: &str = "{self_user_id}";
 /// What a grant demands of one attribute of a request. A whole value may be `{self_org_id}` or `{self_user_id}`,
 /// which stand for the caller's own.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Hash, Debug)]
-#[serde(tag = "type")]
+#[serde(tag = "type", deny_unknown_fields)]
 pub enum Condition {
     /// The attribute is this value.
     Equals {
@@ -48,6 +49,7 @@ pub enum Action {
 
 /// One permission given (or with [`Action::Deny`], taken) under conditions that must all hold.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Hash, Debug)]
+#[serde(deny_unknown_fields)]
 pub struct Grant {
     /// `Family:Name`, `Family:*` or `*`.
     pub permission_name: String,

@@ -178,7 +178,7 @@ fn nested(expr: Expr) -> Expr {
 }
 
 /// `list[index]`, which counts from 0, or `map[key]`.
-fn element(value: Expr, index: Expr) -> Expr {
+pub(super) fn element(value: Expr, index: Expr) -> Expr {
     Expr::CompoundFieldAccess {
         root: Box::new(value),
         access_chain: vec![AccessExpr::Subscript(Subscript::Index { index })],

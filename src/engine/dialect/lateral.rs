@@ -8,20 +8,26 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, LateralView, ObjectNamePart,
-    Query, Select, SelectFlavor, SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins,
-    Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
+    ExceptSelectItem, Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, LateralView,
+    ObjectNamePart, Query, Select, SelectFlavor, SelectItem, SetExpr, TableAlias, TableFactor,
+    TableWithJoins, Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
 };
 use rules::{Error, Result};
 
-use super::calls;
+use super::composed::element as element_of;
+use super::{calls, text};
 
-/// A list to unnest, and what its elements are called.
+/// A list to unnest, and what its elements are called; of a map what its keys and its values are.
 struct Unnested {
     list: Expr,
     function: &'static str,
     table: Ident,
-    column: Ident,
+    columns: Vec<Ident>,
+}
+
+/// What the entries of a map are called before they are taken apart; nobody can say it by chance.
+fn entry() -> Ident {
+    Ident::with_quote('"', "in map")
 }
 
 pub(super) fn rewrite(select: &mut Select) -> Result<()> {
@@ -31,11 +37,11 @@ pub(super) fn rewrite(select: &mut Select) -> Result<()> {
     }
     lists.reverse();
     while let Some(unnested) = lists.pop() {
-        let mut name = Unqualified(unnested.table.clone(), unnested.column.clone());
+        let mut names = Unqualified(unnested.table.clone(), unnested.columns.clone());
         beside(select, unnested)?;
-        let _ = select.visit(&mut name);
+        let _ = select.visit(&mut names);
         for later in &mut lists {
-            let _ = VisitMut::visit(&mut later.list, &mut name);
+            let _ = VisitMut::visit(&mut later.list, &mut names);
         }
     }
     Ok(())
@@ -59,22 +65,24 @@ fn viewed(view: LateralView) -> Result<Unnested> {
         (Some("explode"), true) | (Some("explode_outer"), _) => "unnest_outer",
         (Some(other), _) => {
             return Err(Error::invalid(format!(
-                "LATERAL VIEW {other} is not there; write LATERAL VIEW explode(list) v AS x, of a map explode(map_entries(m)) \
-                 v AS x, whose parts are x['key'] and x['value']"
+                "LATERAL VIEW {other} is not there; write LATERAL VIEW explode(list) v AS x, or explode(map) v AS k, x"
             )));
         }
         _ => return Err(refused()),
     };
     let table = view.lateral_view_name.0.first();
     let table = table.and_then(ObjectNamePart::as_ident).cloned();
-    let column = view.lateral_col_alias.into_iter().next();
+    let mut columns = view.lateral_col_alias;
+    if columns.is_empty() {
+        // What Spark calls it.
+        columns.push(Ident::new("col"));
+    }
     match (args.pop(), table) {
-        (Some(list), Some(table)) => Ok(Unnested {
+        (Some(list), Some(table)) if columns.len() <= 2 => Ok(Unnested {
             list,
             function: name,
             table,
-            // What Spark calls it.
-            column: column.unwrap_or_else(|| Ident::new("col")),
+            columns,
         }),
         _ => Err(refused()),
     }
@@ -128,7 +136,7 @@ fn of_factor(factor: &TableFactor) -> Option<Unnested> {
         list: list.clone(),
         function: "unnest",
         table: alias.name.clone(),
-        column: column.name.clone(),
+        columns: vec![column.name.clone()],
     })
 }
 
@@ -165,20 +173,46 @@ fn beside(select: &mut Select, unnested: Unnested) -> Result<()> {
     let (Some(name), true) = (name, joins.is_empty()) else {
         return Err(refused());
     };
-    let call = calls::call(unnested.function, vec![unnested.list]);
-    let wildcard = SelectItem::Wildcard(WildcardAdditionalOptions::default());
-    let element = SelectItem::ExprWithAlias {
-        expr: call,
-        alias: unnested.column.clone(),
+    let (list, element) = match unnested.columns.as_slice() {
+        [column] => (unnested.list, column.clone()),
+        _ => (calls::call("map_entries", vec![unnested.list]), entry()),
     };
-    let from = std::mem::take(&mut select.from);
-    let inner = plain_select(vec![wildcard, element], from);
-    select.from = vec![TableWithJoins {
+    let all = SelectItem::Wildcard(WildcardAdditionalOptions::default());
+    let element = SelectItem::ExprWithAlias {
+        expr: calls::call(unnested.function, vec![list]),
+        alias: element,
+    };
+    select.from = from_select(vec![all, element], std::mem::take(&mut select.from), &name);
+    if let [key, value] = unnested.columns.as_slice() {
+        let others = SelectItem::Wildcard(WildcardAdditionalOptions {
+            opt_except: Some(ExceptSelectItem {
+                first_element: entry(),
+                additional_elements: Vec::new(),
+            }),
+            ..WildcardAdditionalOptions::default()
+        });
+        let part = |part: &str, name: &Ident| SelectItem::ExprWithAlias {
+            expr: element_of(Expr::Identifier(entry()), text(part)),
+            alias: name.clone(),
+        };
+        let items = vec![others, part("key", key), part("value", value)];
+        select.from = from_select(items, std::mem::take(&mut select.from), &name);
+    }
+    Ok(())
+}
+
+/// `FROM (SELECT items FROM from) AS name`.
+fn from_select(
+    items: Vec<SelectItem>,
+    from: Vec<TableWithJoins>,
+    name: &Ident,
+) -> Vec<TableWithJoins> {
+    vec![TableWithJoins {
         relation: TableFactor::Derived {
             lateral: false,
             subquery: Box::new(Query {
                 with: None,
-                body: Box::new(SetExpr::Select(Box::new(inner))),
+                body: Box::new(SetExpr::Select(Box::new(plain_select(items, from)))),
                 order_by: None,
                 limit_clause: None,
                 fetch: None,
@@ -190,15 +224,14 @@ fn beside(select: &mut Select, unnested: Unnested) -> Result<()> {
             }),
             alias: Some(TableAlias {
                 explicit: true,
-                name,
+                name: name.clone(),
                 columns: Vec::new(),
                 at: None,
             }),
             sample: None,
         },
         joins: Vec::new(),
-    }];
-    Ok(())
+    }]
 }
 
 fn plain_select(projection: Vec<SelectItem>, from: Vec<TableWithJoins>) -> Select {
@@ -231,7 +264,7 @@ fn plain_select(projection: Vec<SelectItem>, from: Vec<TableWithJoins>) -> Selec
 }
 
 /// `v.x` as `x`.
-struct Unqualified(Ident, Ident);
+struct Unqualified(Ident, Vec<Ident>);
 
 impl VisitorMut for Unqualified {
     type Break = ();
@@ -240,7 +273,8 @@ impl VisitorMut for Unqualified {
         if let Expr::CompoundIdentifier(names) = expr
             && let [table, column] = names.as_slice()
             && table.value.eq_ignore_ascii_case(&self.0.value)
-            && column.value.eq_ignore_ascii_case(&self.1.value)
+            && let mut ours = self.1.iter()
+            && ours.any(|ours| column.value.eq_ignore_ascii_case(&ours.value))
         {
             *expr = Expr::Identifier(column.clone());
         }

@@ -136,16 +136,24 @@ pub(super) fn replacement(expr: &mut Expr) {
 }
 
 /// `LIKE 'a!_b' ESCAPE '!'` with the backslash, the one character that the engine knows for it.
-pub(super) fn escape(pattern: &mut Expr, escape: &mut Option<ValueWithSpan>) {
+///
+/// # Errors
+/// `Invalid` for another character where the pattern is no constant.
+pub(super) fn escape(pattern: &mut Expr, escape: &mut Option<ValueWithSpan>) -> Result<()> {
     let Some(Value::SingleQuotedString(mark)) = escape.as_ref().map(|escape| &escape.value) else {
-        return;
+        return Ok(());
     };
     let mut marks = mark.chars();
     let (Some(mark), None) = (marks.next(), marks.next()) else {
-        return;
+        return Ok(());
     };
-    let Some(text) = text_of(pattern).filter(|_| mark != '\\') else {
-        return;
+    if mark == '\\' {
+        return Ok(());
+    }
+    let Some(text) = text_of(pattern) else {
+        return Err(Error::invalid(format!(
+            "ESCAPE '{mark}' takes a pattern that is a constant; write replace(pattern, '{mark}', r'\\') without ESCAPE"
+        )));
     };
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
@@ -161,6 +169,7 @@ pub(super) fn escape(pattern: &mut Expr, escape: &mut Option<ValueWithSpan>) {
     }
     *pattern = super::text(&out);
     *escape = None;
+    Ok(())
 }
 
 /// `2026-01-31 10:00` is an instant as well; the engine wants its seconds.

@@ -121,6 +121,12 @@ fn a_grant_that_cannot_be_is_refused() {
         1,
         &["no organization nowhere"],
     );
+    check(
+        &data,
+        &["grant", "list", ORG, "nobody"],
+        1,
+        &["no user nobody"],
+    );
     let listed = data.ok(["grant", "list", ORG]);
     assert_eq!(listed, json!({"temporary_permission_grants": []}));
 }

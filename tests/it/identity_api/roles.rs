@@ -89,6 +89,20 @@ async fn nobody_makes_a_role_that_their_own_does_not_cover() {
 }
 
 #[tokio::test]
+async fn a_misspelt_condition_makes_no_role() {
+    let server = Server::start(acme);
+    let client = Client::new(&server, ORG, SUPER_ADMINISTRATOR);
+    for field in ["condition", "Action"] {
+        let mut misspelt = role("Misspelt", &["User:GetUserInfo"]);
+        misspelt["permission_grants"][0][field] = json!("Deny");
+        let answer = client.post("role/", misspelt).await;
+        assert_eq!(answer.violations(), ["body.permission_grants"]);
+        let text = answer.text();
+        assert!(text.contains(&format!("unknown field `{field}`")), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn an_assigned_role_counts_at_once_and_only_for_who_outranks_it() {
     let server = Server::start(acme);
     let client = Client::new(&server, ORG, ADMINISTRATOR);

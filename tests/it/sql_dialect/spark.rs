@@ -52,6 +52,10 @@ async fn numbers_are_rounded_as_they_are_written() {
             &["a length with months"],
         ),
         (
+            "SELECT a LIKE b ESCAPE '!' FROM (VALUES ('a', 'b')) t(a, b)",
+            &["ESCAPE '!' takes a pattern that is a constant; write replace(pattern, '!', r'\\') without ESCAPE"],
+        ),
+        (
             "SELECT 1 FROM (SELECT array(7) a) q LATERAL VIEW posexplode(a) t AS p, x",
             &["LATERAL VIEW posexplode is not there"],
         ),
@@ -113,6 +117,15 @@ async fn lists_are_unnested_and_their_parts_named() {
             "SELECT y FROM (SELECT array(array(1), array(2, 3)) AS l) t LATERAL VIEW explode(t.l) v AS x \
              LATERAL VIEW explode(v.x) w AS y ORDER BY y",
             json!([[1], [2], [3]]),
+        ),
+        (
+            "SELECT id, k, v FROM (SELECT 1 AS id, map('a', 1, 'b', 2) AS m) t LATERAL VIEW explode(t.m) e AS k, v \
+             WHERE e.v > 1",
+            json!([[1, "b", 2]]),
+        ),
+        (
+            "SELECT * FROM (SELECT map('a', 1) AS m, 7 AS n) t LATERAL VIEW explode(m) e AS k, v",
+            json!([[{"a": 1}, 7, "a", 1]]),
         ),
         (
             "SELECT transform(array(named_struct('x', 1, 'y', named_struct('z', 5))), e -> e.x + e.y.z)",

@@ -10,7 +10,7 @@ fn check(grant: &Grant, refused: Option<&str>) {
 #[test]
 fn a_grant_reads_as_the_published_api_writes_it() {
     let grant: Grant = from_str(
-        r#"{"permission_name": "Conversation:GetMessage", "unknown": 1,
+        r#"{"permission_name": "Conversation:GetMessage",
             "conditions": {"org_id": {"type": "Equals", "value": "{self_org_id}"},
                            "user_id": {"type": "In", "values": ["a", "b"]},
                            "service_id": {"type": "NotEquals", "value": "x"}}}"#,
@@ -32,6 +32,19 @@ fn a_grant_reads_as_the_published_api_writes_it() {
         );
     assert_eq!(grant, expected);
     check(&grant, None);
+}
+
+#[test]
+fn a_misspelt_field_widens_nothing() {
+    let equals = json!({"type": "Equals", "value": "x"});
+    for misspelt in [
+        json!({"permission_name": "*", "condition": {"org_id": equals}}),
+        json!({"permission_name": "*", "Action": "Deny"}),
+        json!({"permission_name": "*", "conditions": {"org_id": {"type": "Equals", "value": "x", "values": ["y"]}}}),
+    ] {
+        let error = from_value::<Grant>(misspelt).unwrap_err().to_string();
+        assert!(error.starts_with("unknown field"), "{error}");
+    }
 }
 
 #[test]
