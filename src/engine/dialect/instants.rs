@@ -1,7 +1,7 @@
 //! Instants beside days, texts and instants of other units.
 //!
-//! To compare them, or to take one of them, the engine would count all in nanoseconds, of which the year 9999 has too many; people write it where
-//! something has no end. Here they are counted in microseconds, as tables store them.
+//! To compare them, or to take one of them, the engine would count all in nanoseconds, of which the year 9999 has too many;
+//! people write it where something has no end. Here they are counted in microseconds, as tables store them.
 
 use std::sync::Arc;
 

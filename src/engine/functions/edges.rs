@@ -1,5 +1,7 @@
 //! Instants cut to a unit, and numbers rounded, where the engine loses what it counts with.
 
+use std::sync::Arc;
+
 use chrono::{Datelike, NaiveDate};
 use datafusion::arrow::array::{
     ArrayRef, AsArray, Float32Array, Float64Array, Int64Array, TimestampMicrosecondArray,
@@ -38,9 +40,7 @@ pub(super) fn date_trunc(
             DataFusionError::Execution("an instant lies beyond the calendar".to_owned())
         })
     })?;
-    Ok(ColumnarValue::Array(std::sync::Arc::new(
-        cut.with_timezone_opt(zone),
-    )))
+    Ok(ColumnarValue::Array(Arc::new(cut.with_timezone_opt(zone))))
 }
 
 #[derive(Clone, Copy)]
@@ -108,14 +108,14 @@ pub(super) fn round(
             let numbers = numbers.into_array(args.number_rows)?;
             let numbers = numbers.as_primitive::<Float64Type>();
             let rounded: Float64Array = numbers.unary(|number| as_written(number, digits));
-            std::sync::Arc::new(rounded)
+            Arc::new(rounded)
         }
         DataType::Float32 => {
             let numbers = numbers.into_array(args.number_rows)?;
             let numbers = numbers.as_primitive::<Float32Type>();
             let rounded: Float32Array =
                 numbers.unary(|number| as_written(f64::from(number), digits) as f32);
-            std::sync::Arc::new(rounded)
+            Arc::new(rounded)
         }
         _ => return inner.invoke_with_args(args),
     };
@@ -175,7 +175,7 @@ pub(super) fn padded(
         && let Some(lengths) = lengths.as_primitive_opt::<Int64Type>()
     {
         let lengths: Int64Array = lengths.unary(|length| length.max(0));
-        args.args[1] = ColumnarValue::Array(std::sync::Arc::new(lengths));
+        args.args[1] = ColumnarValue::Array(Arc::new(lengths));
     }
     inner.invoke_with_args(args)
 }
