@@ -222,9 +222,9 @@ impl Directory {
         rows.map(|row| sql_query(&row.map_err(failed)?)).boxed()
     }
 
-    /// A query that waited begins; false when it was ended meanwhile.
-    pub async fn start_query(&self, query_id: &str, now: DateTime<Utc>) -> Result<bool> {
-        let started = sqlx::query(
+    /// A query that waited begins; nothing when it was ended meanwhile.
+    pub async fn start_query(&self, query_id: &str, now: DateTime<Utc>) -> Result<()> {
+        sqlx::query(
             "UPDATE sql_queries SET status = 'running', started_at = ? WHERE query_id = ? AND status = 'queued'",
         )
         .bind(now.timestamp_millis())
@@ -232,7 +232,7 @@ impl Directory {
         .execute(&self.pool)
         .await
         .map_err(failed)?;
-        Ok(started.rows_affected() > 0)
+        Ok(())
     }
 
     /// Stores how a query ended; nothing when it had ended before.

@@ -10,6 +10,7 @@ mod entry;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -179,6 +180,11 @@ impl Act {
     }
 
     fn end(&mut self, end: &End) {
+        // Whoever is gone heard nothing of it, but an act that is nowhere has no end.
+        let opened = self.opened.as_mut().map(oneshot::Receiver::try_recv);
+        if let Some(Ok(Err(_))) = opened {
+            return;
+        }
         if let Some(entry) = self.entry.take() {
             let row = end.row(&entry, self.audit.clock.now());
             let _ = self.audit.to_write.send(Item::Completed(Box::new(row)));
@@ -197,6 +203,8 @@ struct Writer {
     directory: Directory,
     /// Rows that are not stored yet: between two groups, second ones.
     owed: Vec<AuditRow>,
+    /// Acts whose first row could not be stored while nobody waited for it: their second ones are dropped.
+    unopened: HashSet<String>,
     has_failed: bool,
 }
 
@@ -205,6 +213,7 @@ impl Writer {
         Self {
             directory,
             owed,
+            unopened: HashSet::new(),
             has_failed: false,
         }
     }
@@ -233,11 +242,12 @@ impl Writer {
         for item in group.drain(..) {
             match item {
                 Item::Opened(row, tell) => {
+                    waiting.push((Some(row.entry_id.clone()), tell));
                     self.owed.push(*row);
-                    waiting.push(tell);
                 }
+                Item::Completed(row) if self.unopened.remove(&row.entry_id) => {}
                 Item::Completed(row) => self.owed.push(*row),
-                Item::Flush(tell) => waiting.push(tell),
+                Item::Flush(tell) => waiting.push((None, tell)),
             }
         }
         if waiting.is_empty() && !is_late {
@@ -248,6 +258,12 @@ impl Writer {
             false => self.directory.append_audit(&self.owed).await,
         };
         let stored = stored.map_err(Arc::new);
+        for (opened, tell) in waiting {
+            // Who asked may be gone.
+            if tell.send(stored.clone()).is_err() && stored.is_err() {
+                self.unopened.extend(opened);
+            }
+        }
         match &stored {
             Ok(()) => {
                 self.owed.clear();
@@ -255,14 +271,12 @@ impl Writer {
             }
             Err(error) => self.failed(error),
         }
-        for tell in waiting {
-            // Who asked may be gone.
-            let _ = tell.send(stored.clone());
-        }
     }
 
     fn failed(&mut self, error: &Error) {
-        self.owed.retain(|row| row.event != AUDIT_OPENED);
+        let unopened = &mut self.unopened;
+        self.owed
+            .retain(|row| row.event != AUDIT_OPENED && !unopened.remove(&row.entry_id));
         // Whoever opened an act gets the error; of completed ones nobody would hear.
         if !self.owed.is_empty() && !self.has_failed {
             tracing::error!(

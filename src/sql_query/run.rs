@@ -57,7 +57,10 @@ pub async fn run(
     let entry = Entry::begin(queries, &organization.org_id, &caller, &sql, now)?;
     let reader = Reader::new(queries, organization, &caller, entry.query_id());
     let request = queries.request(organization, caller, sql, now, output, &reader);
-    let request = request.await?;
+    let request = match request.await {
+        Ok(request) => request,
+        Err(error) => return Err(entry.fail(error)),
+    };
     let ran = queries.pool.run(&request, &reader, deadline).await;
     let rows = ran.cost.rows;
     let json = entry.end(ran)?;

@@ -57,6 +57,13 @@ pub(super) struct Running {
     ended: watch::Receiver<()>,
 }
 
+/// The query's own ends of its place among those that run.
+struct Entered {
+    stopped: watch::Receiver<Option<Stop>>,
+    progress: watch::Sender<Progress>,
+    ending: watch::Sender<()>,
+}
+
 /// What a running query may see of the server, and where it tells how far it is.
 struct Watched {
     reader: Reader,
@@ -134,11 +141,16 @@ impl SqlQueries {
         let queries = Arc::clone(self);
         // A caller who hangs up just now leaves no stored query that nobody runs.
         let stored = tokio::spawn(async move {
-            let first = queries.directory.submit_query(&query).await?;
-            if first.is_none() {
-                queries.start(query.clone(), request, reader, place);
+            // First among those that run: who is told of it by its key may end it at once.
+            let entered = queries.enter(&query.query_id, place);
+            let first = queries.directory.submit_query(&query).await;
+            match first {
+                Ok(None) => queries.start(query.clone(), request, reader, entered),
+                _ => {
+                    queries.running().remove(&query.query_id);
+                }
             }
-            Ok::<_, Error>((query, first))
+            Ok::<_, Error>((query, first?))
         });
         let stored = stored.await;
         let broke = |error| Error::internal("the submission broke off").because(error);
@@ -176,13 +188,7 @@ impl SqlQueries {
         })
     }
 
-    fn start(
-        self: &Arc<Self>,
-        query: SqlQuery,
-        request: Request,
-        reader: Reader,
-        place: Place<OrgId>,
-    ) {
+    fn enter(&self, query_id: &str, place: Place<OrgId>) -> Entered {
         let (stop, stopped) = watch::channel(None);
         let (progress, told) = watch::channel(Progress::default());
         let (ending, ended) = watch::channel(());
@@ -192,8 +198,27 @@ impl SqlQueries {
             progress: told,
             ended,
         };
+        self.running().insert(query_id.to_owned(), running);
+        Entered {
+            stopped,
+            progress,
+            ending,
+        }
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        query: SqlQuery,
+        request: Request,
+        reader: Reader,
+        entered: Entered,
+    ) {
+        let Entered {
+            stopped,
+            progress,
+            ending,
+        } = entered;
         let id = query.query_id.clone();
-        self.running().insert(id.clone(), running);
         let queries = Arc::clone(self);
         let watched = Watched { reader, progress };
         let span = info_span!(target: TARGET, "asynchronous query");
@@ -320,16 +345,17 @@ impl SqlQueries {
             running.stop.send_replace(Some(Stop::Canceled));
             running.ended.clone()
         });
-        match ended {
-            Some(mut ended) => {
-                // Always an error: the sender sends nothing but its end.
-                let _ = ended.changed().await;
-            }
-            None => {
-                self.remove_folder(org, query_id).await?;
-                self.directory.forget_result(query_id).await?;
+        if let Some(mut ended) = ended {
+            // Always an error: the sender sends nothing but its end.
+            let _ = ended.changed().await;
+            // It may have succeeded just before.
+            let status = self.query(org, caller, query_id).await?;
+            if status.query.status != QueryStatus::Succeeded {
+                return Ok(status);
             }
         }
+        self.remove_folder(org, query_id).await?;
+        self.directory.forget_result(query_id).await?;
         self.query(org, caller, query_id).await
     }
 

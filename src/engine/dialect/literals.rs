@@ -249,7 +249,7 @@ mod tests {
         ] {
             let mut pattern = super::super::text(written);
             let mut mark = Some(Value::SingleQuotedString("!".to_owned()).with_empty_span());
-            escape(&mut pattern, &mut mark);
+            escape(&mut pattern, &mut mark).unwrap();
             assert_eq!((text_of(&pattern), mark), (Some(engine), None), "{written}");
         }
     }

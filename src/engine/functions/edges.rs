@@ -22,9 +22,8 @@ pub(super) fn date_trunc(
     inner: &dyn ScalarUDFImpl,
     args: ScalarFunctionArgs,
 ) -> Result<ColumnarValue> {
-    let zone = match args.args[1].data_type() {
-        DataType::Timestamp(TimeUnit::Microsecond, zone) => zone,
-        _ => return inner.invoke_with_args(args),
+    let DataType::Timestamp(TimeUnit::Microsecond, zone) = args.args[1].data_type() else {
+        return inner.invoke_with_args(args);
     };
     let ColumnarValue::Scalar(unit) = &args.args[0] else {
         return inner.invoke_with_args(args);

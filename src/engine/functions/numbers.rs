@@ -17,19 +17,7 @@ use result_json::type_name;
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
     let doubles = || Signature::exact(vec![DataType::Float64; 2], Volatility::Immutable);
-    let number = Coercion::new_implicit(
-        TypeSignatureClass::Native(logical_float64()),
-        vec![
-            TypeSignatureClass::Numeric,
-            TypeSignatureClass::Native(logical_string()),
-        ],
-        NativeType::Float64,
-    );
-    let logarithm = |usage, description, count, run| {
-        let signature = Signature::coercible(vec![number.clone(); count], Volatility::Immutable);
-        Kernel::udf(usage, description, signature, DataType::Float64, run)
-    };
-    vec![
+    let mut functions = vec![
         Kernel::udf(
             "divide(a, b)",
             "a / b as DOUBLE, as the operator / does it; a division by zero fails.",
@@ -44,25 +32,52 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             DataType::Float64,
             try_divide,
         ),
-        logarithm(
+        Kernel::udf(
+            "typeof(value)",
+            "The name of the value's type.",
+            Signature::any(1, Volatility::Immutable),
+            DataType::Utf8,
+            type_of,
+        ),
+        as_people_read_it(),
+    ];
+    functions.extend(roots_and_logarithms());
+    functions
+}
+
+fn roots_and_logarithms() -> Vec<ScalarUDF> {
+    let number = Coercion::new_implicit(
+        TypeSignatureClass::Native(logical_float64()),
+        vec![
+            TypeSignatureClass::Numeric,
+            TypeSignatureClass::Native(logical_string()),
+        ],
+        NativeType::Float64,
+    );
+    let of_doubles = |usage, description, count, run| {
+        let signature = Signature::coercible(vec![number.clone(); count], Volatility::Immutable);
+        Kernel::udf(usage, description, signature, DataType::Float64, run)
+    };
+    vec![
+        of_doubles(
             "ln(number)",
             "The natural logarithm, NULL of a number that is not above 0; log(number) is the same.",
             1,
             |args| of_positive(args, f64::ln),
         ),
-        logarithm(
+        of_doubles(
             "log10(number)",
             "The logarithm to base 10, NULL of a number that is not above 0.",
             1,
             |args| of_positive(args, f64::log10),
         ),
-        logarithm(
+        of_doubles(
             "log1p(number)",
             "The natural logarithm of 1 + number, exact near 0; NULL where that is not above 0.",
             1,
             log1p,
         ),
-        logarithm(
+        of_doubles(
             "sqrt(number)",
             "The square root, NaN of a number below 0.",
             1,
@@ -74,26 +89,18 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                 ) as ArrayRef)
             },
         ),
-        logarithm(
+        of_doubles(
             "log2(number)",
             "The logarithm to base 2, NULL of a number that is not above 0.",
             1,
             |args| of_positive(args, f64::log2),
         ),
-        logarithm(
+        of_doubles(
             "log(base, number)",
             "The logarithm to a base, NULL where one of the two is not above 0.",
             2,
             log,
         ),
-        Kernel::udf(
-            "typeof(value)",
-            "The name of the value's type.",
-            Signature::any(1, Volatility::Immutable),
-            DataType::Utf8,
-            type_of,
-        ),
-        as_people_read_it(),
     ]
 }
 

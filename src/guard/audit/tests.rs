@@ -280,3 +280,21 @@ fn every_act_is_described_in_the_docs() {
         assert!(docs.contains(&line), "docs/audit.md lacks: {line}");
     }
 }
+
+#[tokio::test]
+async fn an_act_that_nobody_waited_for_and_that_was_not_stored_has_no_end() {
+    let place = place().await;
+    let audit = Audit::of_command(place.directory.clone(), Clock::system());
+    break_storage(&place.file).await;
+    // Both rows in one group, and the second one behind the failure.
+    drop(audit.open(place.opening("gone at once")).unwrap());
+    let later = audit.open(place.opening("gone later")).unwrap();
+    audit.flush().await.unwrap_err();
+    drop(later);
+    mend_storage(&place.file).await;
+    let mut act = audit.open(place.opening("there")).unwrap();
+    act.opened().await.unwrap();
+    act.completed(&End::new(Outcome::Succeeded)).await.unwrap();
+    assert_eq!(place.rows().await.len(), 2);
+    assert_eq!(place.ends("there").await.unwrap(), ["succeeded"]);
+}

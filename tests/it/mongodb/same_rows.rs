@@ -4,8 +4,8 @@
 //! above it. The documents have values of all types in the place of each other, missing ones, nulls, lists and documents.
 //! `AMIGO_MONGODB_CASES=100000` is the long form.
 
-use mongodb::IndexModel;
-use mongodb::bson::doc;
+use mongodb::bson::{Document, doc};
+use mongodb::{Collection, IndexModel};
 use serde_json::Value;
 
 use super::chance::{COLUMNS, Chance, KINDS, Kind};
@@ -115,6 +115,13 @@ async fn fill(live: &Live, chance: &mut Chance) {
     things.insert_many(documents).await.unwrap();
 }
 
+async fn index(things: &Collection<Document>) {
+    for path in ["n", "s", "t", "o", "d", "b", "p.n"] {
+        let index = IndexModel::builder().keys(doc! {path: 1}).build();
+        things.create_index(index).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_pushed_down_has_the_rows_of_what_is_not() {
     let Some(mongodb) = Mongodb::start() else {
@@ -122,10 +129,7 @@ async fn what_is_pushed_down_has_the_rows_of_what_is_not() {
     };
     let mut chance = Chance::new(seed());
     let things = mongodb.load(ORG, "things", [chance.document(0)]).await;
-    for path in ["n", "s", "t", "o", "d", "b", "p.n"] {
-        let index = IndexModel::builder().keys(doc! {path: 1}).build();
-        things.create_index(index).await.unwrap();
-    }
+    index(&things).await;
     let declared = format!("[clusters.main.collections.things]\n{COLUMNS}");
     let set = Set {
         cluster: &declared,
