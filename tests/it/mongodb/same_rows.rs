@@ -179,7 +179,7 @@ async fn what_is_pushed_down_has_the_rows_of_what_is_not() {
                 .is_ok_and(|filter| filter.is_empty())
         }));
         assert!(above.len() as u64 >= AT_ONCE / 2, "{}", above.len());
-        let has_filter = |find: &&&mongodb::bson::Document| {
+        let has_filter = |find: &&&Document| {
             find.get_document("filter")
                 .is_ok_and(|filter| !filter.is_empty())
         };
