@@ -180,10 +180,13 @@ impl Act {
     }
 
     fn end(&mut self, end: &End) {
-        // Whoever is gone heard nothing of it, but an act that is nowhere has no end.
-        let opened = self.opened.as_mut().map(oneshot::Receiver::try_recv);
-        if let Some(Ok(Err(_))) = opened {
-            return;
+        // Whoever is gone heard nothing of it, but an act that is nowhere has no end. Closed first, so that the writer knows
+        // of what is not found here.
+        if let Some(opened) = &mut self.opened {
+            opened.close();
+            if let Ok(Err(_)) = opened.try_recv() {
+                return;
+            }
         }
         if let Some(entry) = self.entry.take() {
             let row = end.row(&entry, self.audit.clock.now());

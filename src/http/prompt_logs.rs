@@ -279,16 +279,16 @@ fn headers(selection: &Selection, org: &OrgId, prefix: &str) -> HeaderMap {
         HeaderName::from_static("x-prompt-log-count"),
         HeaderValue::from(selection.len()),
     );
-    let truncated = if selection.next_after().is_some() {
-        "true"
-    } else {
-        "false"
+    let next = selection.next_after();
+    let truncated = match next {
+        Some(_) => "true",
+        None => "false",
     };
     headers.insert(
         HeaderName::from_static("x-prompt-log-truncated"),
         HeaderValue::from_static(truncated),
     );
-    if let Some(last) = selection.next_after() {
+    if let Some(last) = next {
         let last = utf8_percent_encode(last, KEY).to_string();
         headers.insert(
             HeaderName::from_static("x-prompt-log-next-after"),
