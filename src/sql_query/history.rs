@@ -188,17 +188,6 @@ impl<'a> Entry<'a> {
         self.query.as_ref().map_or("", |query| &query.query_id)
     }
 
-    /// The query could not begin, and why.
-    pub(super) fn fail(mut self, error: Error) -> Error {
-        if let Some(mut query) = self.query.take() {
-            query.status = QueryStatus::Failed;
-            query.error = Some(error.message().to_owned());
-            query.finished_at = Some(self.clock.now());
-            self.history.record(query);
-        }
-        error
-    }
-
     /// Notes how the query went; returns its answer.
     pub(super) fn end(mut self, ran: Ran) -> Result<Vec<u8>> {
         if let Some(mut query) = self.query.take() {

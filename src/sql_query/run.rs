@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::SqlQueries;
 use super::history::{Entry, Reader};
 use crate::directory::{Directory, Organization};
-use crate::engine::Output;
+use crate::engine::{Cost, Output, Ran};
 
 /// Who may query: a role strictly greater than the organization's `DefaultAdministratorRole` (the wire contract,
 /// section 2).
@@ -57,11 +57,14 @@ pub async fn run(
     let entry = Entry::begin(queries, &organization.org_id, &caller, &sql, now)?;
     let reader = Reader::new(queries, organization, &caller, entry.query_id());
     let request = queries.request(organization, caller, sql, now, output, &reader);
-    let request = match request.await {
-        Ok(request) => request,
-        Err(error) => return Err(entry.fail(error)),
+    let ran = match request.await {
+        Ok(request) => queries.pool.run(&request, &reader, deadline).await,
+        Err(error) => Ran {
+            queued: Duration::ZERO,
+            cost: Cost::default(),
+            result: Err(error),
+        },
     };
-    let ran = queries.pool.run(&request, &reader, deadline).await;
     let rows = ran.cost.rows;
     let json = entry.end(ran)?;
     Ok(Page { json, rows })

@@ -312,7 +312,10 @@ async fn a_server_that_was_started_to_outlive_its_terminal_does() {
     assert_eq!(server.rows(&token, ORG, "SELECT 1").await, json!([[1]]));
     assert!(server.stop().success());
 
-    let mut server = Server::on(&data, &[]);
+    // The tests themselves may have been started so.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", PROGRAM]);
+    let mut server = serve_by(&data, command);
     server.signal(Signal::HUP);
     assert!(server.wait().success());
 }

@@ -18,7 +18,7 @@ pub(crate) const SELF_USER_ID: &str = "{self_user_id}";
 /// What a grant demands of one attribute of a request. A whole value may be `{self_org_id}` or `{self_user_id}`,
 /// which stand for the caller's own.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Hash, Debug)]
-#[serde(tag = "type", deny_unknown_fields)]
+#[serde(tag = "type")]
 pub enum Condition {
     /// The attribute is this value.
     Equals {

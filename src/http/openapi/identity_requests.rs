@@ -141,6 +141,7 @@ struct UsersOrder(String);
 #[schema(examples(json!({
     "permission_name": "Conversation:GetMessage", "conditions": {"org_id": {"type": "Equals", "value": "{self_org_id}"}}
 })))]
+#[serde(deny_unknown_fields)]
 pub(crate) struct PermissionGrant {
     /// `Family:Name`, `Family:*` or `*`.
     #[schema(pattern = r"^(\*|[A-Za-z][A-Za-z0-9]*:(\*|[A-Za-z][A-Za-z0-9]*))$")]

@@ -40,10 +40,11 @@ fn a_misspelt_field_widens_nothing() {
     for misspelt in [
         json!({"permission_name": "*", "condition": {"org_id": equals}}),
         json!({"permission_name": "*", "Action": "Deny"}),
-        json!({"permission_name": "*", "conditions": {"org_id": {"type": "Equals", "value": "x", "values": ["y"]}}}),
+        json!({"permission_name": "*", "conditions": {"org_id": {"type": "Equals", "values": ["x"]}}}),
     ] {
         let error = from_value::<Grant>(misspelt).unwrap_err().to_string();
-        assert!(error.starts_with("unknown field"), "{error}");
+        let is_named = ["unknown field", "missing field"].map(|told| error.starts_with(told));
+        assert!(is_named.contains(&true), "{error}");
     }
 }
 
