@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::org::{aligned, iso, open_directory};
 use super::{Context, known_organization, operator};
-use crate::directory::{NewTemporaryGrant, TemporaryGrant};
+use crate::directory::{NewTemporaryGrant, TemporaryGrant, no_user};
 use crate::guard::Action;
 
 /// Hours in a year: a grant that lasts longer is a role.
@@ -155,9 +155,7 @@ async fn list(org_id: &OrgId, user_id: Option<&UserId>, context: &Context) -> Re
     if let Some(user_id) = user_id.filter(|_| grants.is_empty())
         && directory.caller(org_id, user_id, now).await?.is_none()
     {
-        return Err(Error::not_found(format!(
-            "organization {org_id} has no user {user_id}"
-        )));
+        return Err(no_user(org_id, user_id));
     }
     let human = || {
         let rows = grants.iter().map(|grant| {

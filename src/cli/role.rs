@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::grant::attribute;
 use super::org::{aligned, open_directory};
 use super::{Context, known_organization, operator};
-use crate::directory::{NewRole, StoredRole};
+use crate::directory::{NewRole, StoredRole, no_user};
 use crate::guard::Action;
 
 /// List, make, assign and explain the roles of an organization
@@ -149,12 +149,7 @@ impl Explain {
         let directory = open_directory(context).await?;
         let now = context.clock.now();
         let caller = directory.caller(&self.org_id, &self.user_id, now).await?;
-        let caller = caller.ok_or_else(|| {
-            Error::not_found(format!(
-                "organization {} has no user {}",
-                self.org_id, self.user_id
-            ))
-        })?;
+        let caller = caller.ok_or_else(|| no_user(&self.org_id, &self.user_id))?;
         // As the server asks of everything in the organization.
         let own = self.permission.with("org_id", self.org_id.as_str());
         let asked = self

@@ -50,6 +50,7 @@ pub use signing_keys::SigningKey;
 pub use sql_queries::{QueryStatus, SqlQuery};
 pub use temporary_grants::{NewTemporaryGrant, TemporaryGrant};
 pub use url_keys::UrlKey;
+pub(crate) use users::no_user;
 pub use users::{NewUser, Standing, User, UserDetails};
 
 /// How long a statement waits for another process's transaction; those last milliseconds.

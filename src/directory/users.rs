@@ -294,7 +294,7 @@ impl Directory {
     }
 }
 
-fn no_user(org_id: &OrgId, user_id: &UserId) -> Error {
+pub(crate) fn no_user(org_id: &OrgId, user_id: &UserId) -> Error {
     Error::not_found(format!("organization {org_id} has no user {user_id}"))
 }
 

@@ -83,6 +83,7 @@ impl VisitorMut for Rewriter {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
         fold_exceptions(select);
         group_by_modifier(select);
+        places_in_sets(select);
         numbers_are_no_places(select);
         select.from.iter_mut().for_each(left_joins);
         flow(using::in_select(select).and_then(|()| lateral::rewrite(select)))
@@ -215,25 +216,23 @@ fn group_by_modifier(select: &mut Select) {
         Some(GroupByWithModifier::Rollup) => Expr::Rollup(sets(by)),
         Some(GroupByWithModifier::Cube) => Expr::Cube(sets(by)),
         Some(GroupByWithModifier::GroupingSets(sets)) => sets,
-        Some(GroupByWithModifier::Totals) | None => {
-            by.iter_mut()
-                .for_each(|by| named_in_sets(by, &select.projection));
-            return;
-        }
+        Some(GroupByWithModifier::Totals) | None => return,
     };
     *by = vec![by_sets];
-    by.iter_mut()
-        .for_each(|by| named_in_sets(by, &select.projection));
 }
 
 /// The places of items in `ROLLUP (1)`, and the like, as the items: the engine takes them for numbers.
-fn named_in_sets(by: &mut Expr, items: &[SelectItem]) {
-    let (Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets)) = by else {
+fn places_in_sets(select: &mut Select) {
+    let GroupByExpr::Expressions(by, _) = &mut select.group_by else {
         return;
     };
-    for key in sets.iter_mut().flatten() {
+    let keys = by.iter_mut().filter_map(|by| match by {
+        Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets) => Some(sets),
+        _ => None,
+    });
+    for key in keys.flatten().flatten() {
         let place = key.to_string().parse::<usize>().ok();
-        let item = place.and_then(|place| items.get(place.checked_sub(1)?));
+        let item = place.and_then(|place| select.projection.get(place.checked_sub(1)?));
         if let Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item {
             *key = expr.clone();
         }

@@ -3,11 +3,10 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, Select, SelectItem, Statement, VisitMut, VisitorMut,
-};
+use datafusion::sql::sqlparser::ast::{Expr, Select, SelectItem, Statement, VisitMut, VisitorMut};
 
 use super::again::is;
+use super::bare;
 
 /// What the engine's error says of such a column.
 pub(super) const OTHER_COLUMN: &str = "Column in HAVING must be";
@@ -19,12 +18,8 @@ pub(super) fn name_items(tree: &mut Statement) -> bool {
     having.is_read
 }
 
-/// Bare names after HAVING as the items that they are the names of. Within a call they are columns.
 #[derive(Default)]
 struct Having {
-    items: Vec<(Ident, Expr)>,
-    /// Calls and queries around the place.
-    within: usize,
     is_read: bool,
 }
 
@@ -35,46 +30,16 @@ impl VisitorMut for Having {
         let Some(having) = &mut select.having else {
             return ControlFlow::Continue(());
         };
-        let items = select.projection.iter().filter_map(|item| match item {
-            SelectItem::ExprWithAlias { expr, alias } => Some((alias.clone(), expr.clone())),
-            _ => None,
+        // Within a call they are columns.
+        bare::replace_outside_calls(having, &mut |name, _| {
+            let mut items = select.projection.iter();
+            let item = items.find_map(|item| match item {
+                SelectItem::ExprWithAlias { expr, alias } if is(name, &alias.value) => Some(expr),
+                _ => None,
+            })?;
+            self.is_read = true;
+            Some(Expr::Nested(Box::new(item.clone())))
         });
-        let mut names = Having {
-            items: items.collect(),
-            ..Having::default()
-        };
-        let _ = having.visit(&mut names);
-        self.is_read |= names.is_read;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.within += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.within -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        self.within += usize::from(matches!(expr, Expr::Function(_)));
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        match &*expr {
-            Expr::Function(_) => self.within -= 1,
-            Expr::Identifier(name) if self.within == 0 => {
-                let item = self.items.iter().find(|(alias, _)| is(name, &alias.value));
-                if let Some((_, item)) = item {
-                    *expr = Expr::Nested(Box::new(item.clone()));
-                    self.is_read = true;
-                }
-            }
-            _ => {}
-        }
         ControlFlow::Continue(())
     }
 }

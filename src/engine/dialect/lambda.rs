@@ -6,13 +6,13 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, LambdaFunction, LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens, Subscript,
-    VisitMut, VisitorMut,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    LambdaFunction, LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens, VisitMut,
+    VisitorMut,
 };
 use rules::Result;
 
-use super::{calls, take, text};
+use super::{calls, composed, take, text};
 
 /// Calls whose second argument is a function.
 const TAKE_FUNCTIONS: [&str; 10] = [
@@ -110,14 +110,9 @@ impl VisitorMut for Parts<'_> {
             && let mut params = self.0.iter()
             && params.any(|param| param.value.eq_ignore_ascii_case(&first.value))
         {
-            let access_chain = parts.iter().map(|part| {
-                let index = text(&part.value);
-                AccessExpr::Subscript(Subscript::Index { index })
-            });
-            *expr = Expr::CompoundFieldAccess {
-                root: Box::new(Expr::Identifier(first.clone())),
-                access_chain: access_chain.collect(),
-            };
+            let root = Expr::Identifier(first.clone());
+            let part_of = |value, part: &Ident| composed::element(value, text(&part.value));
+            *expr = parts.iter().fold(root, part_of);
         }
         ControlFlow::Continue(())
     }

@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 use rules::{Error, Result};
 
 use super::composed::element as element_of;
-use super::{calls, text};
+use super::{calls, text, using};
 
 /// A list to unnest, and what its elements are called; of a map what its keys and its values are.
 struct Unnested {
@@ -158,18 +158,11 @@ fn beside(select: &mut Select, unnested: Unnested) -> Result<()> {
     let [TableWithJoins { relation, joins }] = select.from.as_mut_slice() else {
         return Err(refused());
     };
-    let name = match &*relation {
-        TableFactor::Table { name, alias, .. } => match alias {
-            Some(alias) => Some(alias.name.clone()),
-            None => name.0.last().and_then(ObjectNamePart::as_ident).cloned(),
-        },
-        TableFactor::Derived { alias, .. } => {
-            let alias = alias.as_ref().map(|alias| alias.name.clone());
-            // Nobody can say it, but a table has one.
-            alias.or_else(|| Some(Ident::with_quote('"', "in view")))
-        }
+    let name = using::name(relation).or(match relation {
+        // Nobody can say it, but a table has one.
+        TableFactor::Derived { .. } => Some(Ident::with_quote('"', "in view")),
         _ => None,
-    };
+    });
     let (Some(name), true) = (name, joins.is_empty()) else {
         return Err(refused());
     };

@@ -246,7 +246,11 @@ pub(super) fn type_of(operand: &Expr, schema: &DFSchema) -> Result<DataType> {
 }
 
 /// A text beside a number that is computed with it is a DOUBLE, as for the operator `/`; one beside a BOOLEAN is one.
-fn texts_as_values(op: &BinaryOperator, sides: [Expr; 2], schema: &DFSchema) -> Result<[Expr; 2]> {
+fn texts_as_values(
+    op: &BinaryOperator,
+    mut sides: [Expr; 2],
+    schema: &DFSchema,
+) -> Result<[Expr; 2]> {
     let is_computed = matches!(
         op,
         BinaryOperator::Plus
@@ -258,21 +262,18 @@ fn texts_as_values(op: &BinaryOperator, sides: [Expr; 2], schema: &DFSchema) -> 
         return Ok(sides);
     }
     let types = [type_of(&sides[0], schema)?, type_of(&sides[1], schema)?];
-    let value = match &types {
-        [one, other] if one.is_string() == other.is_string() => return Ok(sides),
-        [value, text] if text.is_string() => value,
-        [_, value] => value,
+    let (text, value) = match types.each_ref().map(DataType::is_string) {
+        [true, false] => (0, &types[1]),
+        [false, true] => (1, &types[0]),
+        _ => return Ok(sides),
     };
     let data_type = match value {
         DataType::Boolean if !is_computed => DataType::Boolean,
         value if value.is_numeric() && is_computed => DataType::Float64,
         _ => return Ok(sides),
     };
-    let mut texts = types.iter().map(DataType::is_string);
-    Ok(sides.map(|side| match texts.next() {
-        Some(true) => cast(side, data_type.clone()),
-        _ => side,
-    }))
+    sides[text] = cast(std::mem::take(&mut sides[text]), data_type);
+    Ok(sides)
 }
 
 /// Whether both sides are numbers other than decimals, or texts of them beside a number.

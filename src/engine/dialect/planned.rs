@@ -118,23 +118,15 @@ fn in_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let is_changed = instants::of_case(&mut case, schema)?;
             return Ok(Transformed::new_transformed(Expr::Case(case), is_changed));
         }
-        Expr::ScalarFunction(mut call) if ONE_OF.contains(&call.func.name()) => {
-            let is_changed = instants::one_of(call.args.iter_mut().collect(), schema)?;
+        Expr::ScalarFunction(mut call) => {
+            let is_changed = in_call(&mut call, schema)?;
             let call = Expr::ScalarFunction(call);
             return Ok(Transformed::new_transformed(call, is_changed));
         }
-        Expr::ScalarFunction(call) if let Some(instead) = of_texts(call.func.name()) => {
-            of_text(&call, instead, schema)?;
-            return Ok(Transformed::no(Expr::ScalarFunction(call)));
-        }
-        Expr::AggregateFunction(function) => Expr::AggregateFunction(of_a_group(function, schema)?),
-        Expr::ScalarFunction(mut call) if call.func.name() == DATE_TRUNC => {
-            let is_changed = match call.args.get_mut(1) {
-                Some(day) => instants::of_day(day, schema)?,
-                None => false,
-            };
-            let call = Expr::ScalarFunction(call);
-            return Ok(Transformed::new_transformed(call, is_changed));
+        Expr::AggregateFunction(mut function) => {
+            let is_changed = of_a_group(&mut function, schema)?;
+            let function = Expr::AggregateFunction(function);
+            return Ok(Transformed::new_transformed(function, is_changed));
         }
         Expr::WindowFunction(mut function) => {
             with_units(&mut function, schema)?;
@@ -176,6 +168,20 @@ fn in_list(mut inside: InList, schema: &DFSchema) -> Result<Transformed<Expr>> {
     ))
 }
 
+/// Whether the arguments of the call are other ones now.
+fn in_call(call: &mut ScalarFunction, schema: &DFSchema) -> Result<bool> {
+    let name = call.func.name();
+    if let Some(instead) = of_texts(name) {
+        of_text(call, instead, schema)?;
+        return Ok(false);
+    }
+    match call.args.get_mut(1) {
+        Some(day) if name == DATE_TRUNC => instants::of_day(day, schema),
+        _ if ONE_OF.contains(&name) => instants::one_of(call.args.iter_mut().collect(), schema),
+        _ => Ok(false),
+    }
+}
+
 /// What to write instead of the call where its value is a list; `None` for other functions.
 fn of_texts(name: &str) -> Option<&'static str> {
     let mut functions = OF_TEXTS.iter();
@@ -196,37 +202,39 @@ fn of_text(call: &ScalarFunction, instead: &str, schema: &DFSchema) -> Result<()
 }
 
 /// The greatest and the least struct are the last and the first in the order that ORDER BY has; the median of decimals may
-/// lie between two of them.
-fn of_a_group(mut function: AggregateFunction, schema: &DFSchema) -> Result<AggregateFunction> {
+/// lie between two of them. Whether the function is another one now.
+fn of_a_group(function: &mut AggregateFunction, schema: &DFSchema) -> Result<bool> {
     let name = function.func.name();
     if name == MEDIAN {
-        as_doubles(&mut function.params.args, schema)?;
-        return Ok(function);
+        return as_doubles(&mut function.params.args, schema);
     }
     let is_least = name == "min";
     let [value] = function.params.args.as_slice() else {
-        return Ok(function);
+        return Ok(false);
     };
-    if ENDS.contains(&name) && matches!(value.get_type(schema)?, DataType::Struct(_)) {
-        let is_there = value.clone().is_not_null();
-        let order = value.clone().sort(is_least, is_least);
-        function.params.filter = Some(Box::new(match function.params.filter.take() {
-            Some(filter) => filter.and(is_there),
-            None => is_there,
-        }));
-        function.params.order_by = vec![order];
-        function.func = first_value_udaf();
+    if !ENDS.contains(&name) || !matches!(value.get_type(schema)?, DataType::Struct(_)) {
+        return Ok(false);
     }
-    Ok(function)
+    let is_there = value.clone().is_not_null();
+    let order = value.clone().sort(is_least, is_least);
+    function.params.filter = Some(Box::new(match function.params.filter.take() {
+        Some(filter) => filter.and(is_there),
+        None => is_there,
+    }));
+    function.params.order_by = vec![order];
+    function.func = first_value_udaf();
+    Ok(true)
 }
 
-fn as_doubles(values: &mut [Expr], schema: &DFSchema) -> Result<()> {
+fn as_doubles(values: &mut [Expr], schema: &DFSchema) -> Result<bool> {
+    let mut is_changed = false;
     for value in values {
         if value.get_type(schema)?.is_decimal() {
             *value = cast(std::mem::take(value), DataType::Float64);
+            is_changed = true;
         }
     }
-    Ok(())
+    Ok(is_changed)
 }
 
 /// What is no text is searched as it is written.

@@ -210,7 +210,8 @@ fn check_nested(factor: &mut TableFactor) -> Result<()> {
     }
 }
 
-fn name(factor: &TableFactor) -> Option<Ident> {
+/// What a table of a FROM is called.
+pub(super) fn name(factor: &TableFactor) -> Option<Ident> {
     match factor {
         TableFactor::Table { name, alias, .. } => match alias {
             Some(alias) => Some(alias.name.clone()),

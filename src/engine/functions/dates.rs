@@ -19,8 +19,8 @@ use super::pattern::items;
 const UTC: &str = "UTC";
 
 /// Microseconds, which are what instants are counted in here.
-const SECOND: i64 = 1_000_000;
-const DAY: i64 = 86_400 * SECOND;
+pub(super) const SECOND: i64 = 1_000_000;
+pub(super) const DAY: i64 = 86_400 * SECOND;
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
     let mut functions = days_and_texts();
@@ -118,7 +118,11 @@ fn civil(micros: i64) -> Result<NaiveDateTime> {
     let instant = DateTime::from_timestamp_micros(micros);
     instant
         .map(|instant| instant.naive_utc())
-        .ok_or_else(|| DataFusionError::Execution("an instant lies beyond the calendar".to_owned()))
+        .ok_or_else(beyond_calendar)
+}
+
+pub(super) fn beyond_calendar() -> DataFusionError {
+    DataFusionError::Execution("an instant lies beyond the calendar".to_owned())
 }
 
 /// What follows the day in a text is not looked at, as in Spark. `safe` gives `NULL` for what is no day.

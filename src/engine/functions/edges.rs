@@ -9,12 +9,11 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{
     DataType, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
 };
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl};
 use datafusion::scalar::ScalarValue;
 
-const SECOND: i64 = 1_000_000;
-const DAY: i64 = 86_400 * SECOND;
+use super::dates::{DAY, SECOND, beyond_calendar};
 
 /// The engine's own counts nanoseconds, of which the years before 1677 and from 2262 on have too many. It answers for other
 /// zones and units.
@@ -34,11 +33,8 @@ pub(super) fn date_trunc(
     };
     let instants = args.args[1].clone().into_array(args.number_rows)?;
     let instants = instants.as_primitive::<TimestampMicrosecondType>();
-    let cut: TimestampMicrosecondArray = instants.try_unary(|micros| {
-        unit.begin(micros).ok_or_else(|| {
-            DataFusionError::Execution("an instant lies beyond the calendar".to_owned())
-        })
-    })?;
+    let cut: TimestampMicrosecondArray =
+        instants.try_unary(|micros| unit.begin(micros).ok_or_else(beyond_calendar))?;
     Ok(ColumnarValue::Array(Arc::new(cut.with_timezone_opt(zone))))
 }
 
